@@ -1,0 +1,30 @@
+// Connectors on the wire: what a front end needs to list them and to draw a connect form.
+import { z } from 'zod'
+
+/** JSON Schema, draft 2020-12. Secret fields carry `"format": "password"` and `"writeOnly": true`. */
+export const JsonSchema = z.record(z.string(), z.unknown())
+export type JsonSchema = z.infer<typeof JsonSchema>
+
+/** One stream a connector offers. */
+export const ConnectorStream = z.object({
+  name: z.string(),
+  direction: z.enum(['in', 'out', 'both']), // seen from here: `in` comes from the platform
+  incremental: z.boolean(), // can ask only for what changed
+  detects_deletes: z.boolean(), // notices what the platform no longer has
+})
+export type ConnectorStream = z.infer<typeof ConnectorStream>
+
+/** One outside platform: a row of `connectors`, written from the code. */
+export const ConnectorInfo = z.object({
+  slug: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/),
+  name: z.string(),
+  description: z.string(),
+  category: z.string(),
+  docs_url: z.url(),
+  auth_type: z.string(),
+  settings_schema: JsonSchema,
+  credentials_schema: JsonSchema,
+  capabilities: z.array(z.string()),
+  streams: z.array(ConnectorStream),
+})
+export type ConnectorInfo = z.infer<typeof ConnectorInfo>

@@ -1,0 +1,45 @@
+// What one endpoint accepts and answers. Its Edge Function and its client method are both made from it.
+import { z } from 'zod'
+import type { ErrorCode } from '../platform/errors.ts'
+
+/**
+ * Who may call: a signed-in user; a user or the project's secret key; or only the wake call with
+ * the worker token.
+ */
+export type Auth = 'user' | 'user-or-secret' | 'worker'
+
+export type Contract<
+  Request extends z.ZodType = z.ZodType,
+  Response extends z.ZodType = z.ZodType,
+> = {
+  method: 'POST'
+  /** Below `/functions/v1`; the first segment is the function's name. */
+  path: `/${string}`
+  auth: Auth
+  /** Strict, so that an unknown field is refused by name. */
+  request: Request
+  response: Response
+  /** Status of a good answer; 200 when not said. */
+  status?: 200 | 202
+  /** What can go wrong beyond what every endpoint can answer (400, 401, 405, 413, 500, 503). */
+  errors: ErrorCode[]
+}
+
+/** Declares an endpoint; only gives its types to the value. */
+export function contract<Request extends z.ZodType, Response extends z.ZodType>(
+  contract: Contract<Request, Response>,
+): Contract<Request, Response> {
+  return contract
+}
+
+/** What a failed run, check or connection says about itself: what went wrong and who can act. */
+export const ErrorSummary = z.object({
+  code: z.string(),
+  message: z.string(),
+  /** `retry`: it may pass by itself. `owner`: a person has to act. `developer`: our code. */
+  next: z.enum(['retry', 'owner', 'developer']),
+})
+export type ErrorSummary = z.infer<typeof ErrorSummary>
+
+/** RFC 3339 with offset, as the Data API writes `timestamptz`. */
+export const Timestamp = z.iso.datetime({ offset: true })

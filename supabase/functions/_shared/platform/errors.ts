@@ -1,0 +1,204 @@
+// Every error Plugboard can answer or store: one table of codes, one class, one wire form (RFC 9457).
+
+/** What has to happen before the same thing can work. */
+export type NextStep = 'retry' | 'owner' | 'developer'
+
+type ErrorEntry = {
+  /** HTTP status of the answer. */
+  status: number
+  /** What is wrong, the same words every time; the occurrence goes into `detail`. */
+  title: string
+  /** `retry`: try again later. `owner`: a person has to change something. `developer`: fix the code. */
+  next: NextStep
+}
+
+/** The codes never change. Adding an error is adding a row; `docs/errors.md` is generated from here. */
+export const ERRORS = {
+  invalid_request: { status: 400, title: 'The request is not valid', next: 'developer' },
+  invalid_json: { status: 400, title: 'The body is not JSON', next: 'developer' },
+  body_too_large: { status: 413, title: 'The body is too large', next: 'developer' },
+  method_not_allowed: {
+    status: 405,
+    title: 'This address does not accept that method',
+    next: 'developer',
+  },
+  not_found: { status: 404, title: 'There is nothing at this address', next: 'developer' },
+  unauthorized: { status: 401, title: 'The caller is not signed in', next: 'owner' },
+  not_a_manager: {
+    status: 403,
+    title: 'Only an owner or manager of the organization may do this',
+    next: 'owner',
+  },
+  too_many_requests: { status: 429, title: 'Too many requests', next: 'retry' },
+  internal_error: { status: 500, title: 'Something went wrong on our side', next: 'developer' },
+  unavailable: { status: 503, title: 'The service is not available right now', next: 'retry' },
+
+  // "Not there" and "not yours" share one answer, so that an id cannot be probed.
+  organization_not_found: { status: 404, title: 'There is no such organization', next: 'owner' },
+  integration_not_found: { status: 404, title: 'There is no such integration', next: 'owner' },
+  connector_not_found: { status: 404, title: 'There is no such connector', next: 'developer' },
+  stream_not_found: {
+    status: 404,
+    title: 'The connector has no such stream',
+    next: 'developer',
+  },
+  sync_log_not_found: { status: 404, title: 'There is no such sync log', next: 'developer' },
+
+  invalid_settings: { status: 400, title: 'The settings are not valid', next: 'owner' },
+  invalid_credentials: { status: 400, title: 'The credentials are not valid', next: 'owner' },
+  private_network_refused: {
+    status: 400,
+    title: 'This address may not be called',
+    next: 'owner',
+  },
+  account_already_connected: {
+    status: 409,
+    title: 'This account is connected already',
+    next: 'owner',
+  },
+  integration_paused: { status: 409, title: 'The integration is paused', next: 'owner' },
+  integration_disconnected: {
+    status: 409,
+    title: 'The integration is disconnected',
+    next: 'owner',
+  },
+  sync_in_progress: { status: 409, title: 'This stream is being synced already', next: 'retry' },
+  mass_delete_held: {
+    status: 409,
+    title: 'The run would delete more records than is normal, so it waits for a person',
+    next: 'owner',
+  },
+  lease_lost: { status: 409, title: 'Another worker took this run over', next: 'retry' },
+
+  provider_unauthorized: {
+    status: 502,
+    title: 'The platform refused the credentials',
+    next: 'owner',
+  },
+  provider_forbidden: {
+    status: 502,
+    title: 'The platform does not let this account do that',
+    next: 'owner',
+  },
+  provider_not_found: {
+    status: 502,
+    title: 'The platform knows nothing at this address',
+    next: 'owner',
+  },
+  provider_rejected: {
+    status: 502,
+    title: 'The platform rejected the request',
+    next: 'developer',
+  },
+  provider_rate_limited: { status: 503, title: 'The platform asks us to slow down', next: 'retry' },
+  provider_unavailable: { status: 503, title: 'The platform is not available', next: 'retry' },
+  provider_timeout: { status: 504, title: 'The platform did not answer in time', next: 'retry' },
+  provider_bad_answer: {
+    status: 502,
+    title: 'The platform gave an answer that cannot be read',
+    next: 'retry',
+  },
+  provider_answer_too_large: {
+    status: 502,
+    title: 'The platform gave an answer larger than we accept',
+    next: 'developer',
+  },
+  provider_redirect_refused: {
+    status: 502,
+    title: 'The platform redirected to a place we do not follow',
+    next: 'developer',
+  },
+  provider_repeated_page: {
+    status: 502,
+    title: 'The platform gave the same page twice',
+    next: 'retry',
+  },
+  provider_cursor_expired: {
+    status: 502,
+    title: 'The platform no longer knows our place in the list',
+    next: 'retry',
+  },
+  circuit_open: {
+    status: 503,
+    title: 'Calls to the platform are paused after repeated failures',
+    next: 'retry',
+  },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** One thing wrong with an input: `path` names the field (`settings.url`), `''` the whole. */
+export type FieldError = { path: string; message: string }
+
+export type AppErrorOptions = {
+  /** What happened this time and what to do next. The caller reads it: no secrets, no internals. */
+  detail?: string
+  /** Which fields are wrong. */
+  errors?: FieldError[]
+  /** What caused it: for logs only, never answered. */
+  cause?: unknown
+  /** When trying again can help, in milliseconds from now; becomes `Retry-After`. */
+  retryAfterMs?: number
+}
+
+/** The one error class. Code branches on `code`, never on text. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly errors: FieldError[] | undefined
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: ErrorCode, options: AppErrorOptions = {}) {
+    const detail = options.detail ?? ERRORS[code].title
+    super(detail, { cause: options.cause })
+    this.code = code
+    this.detail = detail
+    this.errors = options.errors
+    this.retryAfterMs = options.retryAfterMs
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status
+  }
+
+  get next(): NextStep {
+    return ERRORS[this.code].next
+  }
+}
+
+/** The body of an error answer: RFC 9457 plus `code`, `request_id` and the fields at fault. */
+export type Problem = {
+  type: string
+  title: string
+  status: number
+  detail: string
+  code: ErrorCode
+  request_id: string
+  errors?: FieldError[]
+}
+
+/** Turns anything thrown into an answer. What is not an AppError shows nothing of itself: log it. */
+export function toProblem(error: unknown, requestId: string): { status: number; body: Problem } {
+  const known = error instanceof AppError ? error : new AppError('internal_error')
+  const { status, title } = ERRORS[known.code]
+  const body: Problem = {
+    type: `urn:plugboard:error:${known.code}`,
+    title,
+    status,
+    detail: known.detail,
+    code: known.code,
+    request_id: requestId,
+  }
+  if (known.errors) body.errors = known.errors
+  return { status, body }
+}
+
+/** An error as rows keep it (`sync_logs.error`, `integrations.last_error`). */
+export type StoredError = { code: ErrorCode; message: string; next: NextStep }
+
+/** Turns anything thrown into what a row may keep and a person may read. */
+export function toStoredError(error: unknown): StoredError {
+  const known = error instanceof AppError ? error : new AppError('internal_error')
+  return { code: known.code, message: known.detail, next: known.next }
+}
