@@ -1,0 +1,53 @@
+// Reads a body up to a limit and never leaves one half-read: an unread body blocks its connection.
+
+/** The body is larger than `maxBytes`. What was unread has been cancelled. */
+export class BodyTooLarge extends Error {
+  override readonly name = 'BodyTooLarge'
+  readonly maxBytes: number
+
+  constructor(maxBytes: number) {
+    super(`the body is larger than ${maxBytes} bytes`)
+    this.maxBytes = maxBytes
+  }
+}
+
+/**
+ * Reads the whole body. Throws {@link BodyTooLarge} as soon as the limit is passed, or the
+ * stream's own error when it breaks off.
+ *
+ * The limit counts what arrives here, after decompression, so a small compressed answer cannot
+ * unpack into a large one.
+ */
+export async function readBody(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  if (!body) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = body.getReader()
+  while (true) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.byteLength
+    if (size > maxBytes) {
+      await reader.cancel().catch(() => {}) // the limit is what we report, however the cancel goes
+      throw new BodyTooLarge(maxBytes)
+    }
+    chunks.push(value)
+  }
+  if (chunks.length === 1) return chunks[0]!
+  const whole = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return whole
+}
+
+/** Gives up a body that nobody will read. Safe to call on one that is read or broken already. */
+export async function discardBody(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  if (!body || body.locked) return
+  await body.cancel().catch(() => {}) // a broken stream needs no cancelling
+}
