@@ -1,0 +1,67 @@
+// What serves REST, Auth and Storage? Supabase Lite over the stack's Postgres, made as strict as hosted.
+import { App, InMemoryEmailDriver } from '@supabase/lite'
+import { PostgresConnection } from '@supabase/lite/postgres'
+import postgres from 'postgres'
+import type { StackKeys } from './data-dir.ts'
+import { StrictConnection } from './rest-connection.ts'
+
+export type RestAuth = {
+  fetch(request: Request): Promise<Response>
+  /** Mails that Auth would have sent, newest last, by address. */
+  mails: InMemoryEmailDriver['messages']
+  /** Makes tables and functions created since the last call known to REST. DDL calls it by itself. */
+  reloadSchema(): Promise<void>
+  stop(): Promise<void>
+}
+
+export type RestAuthOptions = {
+  /** As `authenticator`: answers requests after switching to the caller's role. */
+  dbUrl: string
+  /** As the superuser: reads the catalog, of which `authenticator` sees nothing. */
+  adminDbUrl: string
+  keys: StackKeys
+  siteUrl: string
+  log: (line: string) => void
+}
+
+export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth> {
+  const { keys, log } = options
+  const mails = new InMemoryEmailDriver()
+  const catalog = new PostgresConnection({
+    url: options.adminDbUrl,
+    postgresOptions: { max: 1, onnotice: () => {} },
+  })
+  const connection = new StrictConnection(options.dbUrl, catalog)
+  const app = new App({
+    connection,
+    auth: {
+      enabled: true,
+      publishable_key: keys.publishableKey,
+      secret_key: keys.secretKey,
+      jwt_secret: keys.jwtSecret,
+      site_url: options.siteUrl,
+      email: { enable_confirmations: false },
+    },
+    options: { drivers: { email: mails } },
+  })
+  await app.init()
+
+  let reloading: Promise<void> | null = null
+  const reloadSchema = () => reloading ??= connection.reload().finally(() => reloading = null)
+  await reloadSchema()
+
+  // Hosted's PostgREST listens to the same channel; bootstrap.sql notifies it after each DDL.
+  const listener = postgres(options.adminDbUrl, { max: 1, onnotice: () => {} })
+  await listener.listen('pgrst', () => {
+    reloadSchema().catch((error) => log(`rest: the schema could not be read: ${error}`))
+  })
+
+  return {
+    fetch: (request) => Promise.resolve(app.fetch(request)),
+    mails: mails.messages,
+    reloadSchema,
+    async stop() {
+      await Promise.all([listener.end({ timeout: 1 }), connection.close(), catalog.close()])
+    },
+  }
+}
