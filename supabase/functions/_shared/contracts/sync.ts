@@ -44,11 +44,10 @@ export const SyncLog = z.object({
   error_count: count,
   error: ErrorSummary.nullable(),
   requested_by: z.uuid().nullable(), // the user who asked; null for schedules and the secret key
-  run_at: Timestamp, // when it is due
   started_at: Timestamp.nullable(), // null while queued
   finished_at: Timestamp.nullable(), // null until it ended
   duration_ms: count.nullable(),
-  attempt_count: count,
+  attempt_count: count, // how many workers have taken it up
   created_at: Timestamp,
 })
 export type SyncLog = z.infer<typeof SyncLog>
@@ -60,7 +59,7 @@ export const SyncError = z.object({
   integration_id: z.uuid(),
   stream: z.string(),
   source_id: z.string().nullable(), // null when the record does not even say which one it is
-  sync_log_id: z.uuid(),
+  sync_log_id: z.uuid().nullable(), // null once the log is past its retention
   payload: z.unknown(), // the record as the platform sent it
   code: z.string(),
   message: z.string(),
@@ -102,7 +101,6 @@ export const syncProducts = contract({
     'stream_not_found',
     'integration_paused',
     'integration_disconnected',
-    'sync_in_progress',
   ],
 })
 
@@ -114,7 +112,7 @@ export const startSync = contract({
   request: z.strictObject({
     integration_id: z.uuid(),
     stream,
-    mode: SyncMode.optional(), // left out: incremental where the stream can
+    mode: SyncMode.optional(), // left out: full; incremental reads only what changed
     allow_mass_delete: z.boolean().optional(), // a person's yes to a run that mass_delete_held
   }),
   response: SyncResult,
@@ -124,7 +122,6 @@ export const startSync = contract({
     'stream_not_found',
     'integration_paused',
     'integration_disconnected',
-    'sync_in_progress',
   ],
 })
 

@@ -62,11 +62,26 @@ export const ERRORS = {
     title: 'The integration is disconnected',
     next: 'owner',
   },
-  sync_in_progress: { status: 409, title: 'This stream is being synced already', next: 'retry' },
   mass_delete_held: {
     status: 409,
     title: 'The run would delete more records than is normal, so it waits for a person',
     next: 'owner',
+  },
+  last_owner: { status: 409, title: 'An organization keeps at least one owner', next: 'owner' },
+  invitation_not_found: {
+    status: 404,
+    title: 'The invitation is unknown, used, withdrawn, expired, or meant for another address',
+    next: 'owner',
+  },
+  invalid_record: {
+    status: 422,
+    title: 'A record does not fit its stream',
+    next: 'developer',
+  },
+  worker_died: {
+    status: 500,
+    title: 'The worker stopped several times at the same place',
+    next: 'developer',
   },
   lease_lost: { status: 409, title: 'Another worker took this run over', next: 'retry' },
 

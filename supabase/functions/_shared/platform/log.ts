@@ -42,14 +42,15 @@ function toLine(level: LogLevel, message: string, fields: Fields): string {
   const head = {
     time: new Date().toISOString(),
     level,
-    message: redactText(message.slice(0, 2_000)),
+    // quoted, a character takes up to six, so this leaves room within the line
+    message: redactText(message.slice(0, 4_000)).slice(0, 1_000),
   }
   const redacted = redactValue(fields) as Fields
   const whole = JSON.stringify({ ...redacted, ...head })
   if (whole.length <= MAX_LINE_LENGTH) return whole
 
   // Still one valid JSON line: the fields become a text of which the beginning is kept.
-  // Quoting can at most make a text six times as long ("\u0000"), so halve until it fits.
+  // Quoting may lengthen it, so it is halved until it fits.
   let kept = JSON.stringify(redacted)
   let cut = ''
   do {

@@ -1,0 +1,100 @@
+-- What every later migration stands on: extensions, the private schema, and default rights taken back,
+-- so that each grant further on is a decision someone can see.
+
+create extension if not exists pgcrypto with schema extensions;
+create extension if not exists pg_cron;
+create extension if not exists pg_net with schema extensions;
+create extension if not exists supabase_vault;
+
+-- Projects made before 2026-10-30 still grant everything in public to the API roles.
+alter default privileges for role postgres in schema public
+  revoke all on tables from anon, authenticated, service_role;
+alter default privileges for role postgres in schema public
+  revoke all on sequences from anon, authenticated, service_role;
+alter default privileges for role postgres in schema public
+  revoke execute on functions from anon, authenticated, service_role;
+-- Without "in schema": the per-schema form does not undo Postgres' own grant to PUBLIC.
+alter default privileges for role postgres revoke execute on functions from public;
+
+create schema private;
+comment on schema private is 'Tables and functions no client reaches directly; never an exposed schema.';
+revoke all on schema private from public;
+-- Policies and security-invoker RPCs run as the caller and name functions in here; each has its own grant.
+grant usage on schema private to authenticated, service_role;
+
+create function private.touch_updated_at()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  new.updated_at := now();
+  return new;
+end;
+$$;
+
+-- Refuses with one of the codes in _shared/platform/errors.ts, which the functions answer as it is.
+create function private.refuse(code text, detail text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'PB001', message = refuse.code, detail = coalesce(refuse.detail, '');
+end;
+$$;
+grant execute on function private.refuse(text, text) to authenticated, service_role;
+
+-- Time partitions live in private, so that the Data API never shows them beside their parent.
+-- Makes the partition of this period and of the next `ahead`; safe to call again.
+create function private.ensure_partitions(parent regclass, period text, ahead int default 2)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  step interval := case ensure_partitions.period when 'month' then interval '1 month' when 'day' then interval '1 day' end;
+  first_day timestamptz := date_trunc(ensure_partitions.period, now() at time zone 'utc') at time zone 'utc';
+  starts_at timestamptz;
+  ends_at timestamptz;
+  partition_name text;
+begin
+  for offset_number in 0..ensure_partitions.ahead loop
+    starts_at := (first_day at time zone 'utc' + step * offset_number) at time zone 'utc';
+    ends_at := (first_day at time zone 'utc' + step * (offset_number + 1)) at time zone 'utc';
+    partition_name := format('%s_%s',
+      (select class.relname from pg_catalog.pg_class as class where class.oid = ensure_partitions.parent),
+      to_char(starts_at at time zone 'utc', case ensure_partitions.period when 'month' then 'YYYY_MM' else 'YYYY_MM_DD' end));
+    if to_regclass(format('private.%I', partition_name)) is null then
+      execute format('create table private.%I partition of %s for values from (%L) to (%L)',
+        partition_name, ensure_partitions.parent, starts_at, ends_at);
+      execute format('alter table private.%I enable row level security', partition_name);
+    end if;
+  end loop;
+end;
+$$;
+
+-- Drops the partitions whose whole period is older than `keep`. Returns how many.
+create function private.drop_old_partitions(parent regclass, keep interval)
+returns int
+language plpgsql
+set search_path = ''
+as $$
+declare
+  old record;
+  dropped int := 0;
+begin
+  for old in
+    select child.oid::regclass as name
+    from pg_catalog.pg_inherits as inheritance
+    join pg_catalog.pg_class as child on child.oid = inheritance.inhrelid
+    where inheritance.inhparent = drop_old_partitions.parent
+      and substring(pg_catalog.pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz
+        < now() - drop_old_partitions.keep
+  loop
+    execute format('drop table %s', old.name);
+    dropped := dropped + 1;
+  end loop;
+  return dropped;
+end;
+$$;

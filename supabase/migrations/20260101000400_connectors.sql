@@ -1,0 +1,52 @@
+-- The outside platforms Plugboard knows. The rows come from the connectors' own files
+-- (supabase/functions/_shared/connectors), by the generated catalog migration.
+
+create table public.connectors (
+  slug text primary key,
+  name text not null,
+  description text not null,
+  category text not null,
+  docs_url text,
+  auth_type text not null,
+  settings_schema jsonb not null, -- JSON Schema: what a connect form asks for
+  credentials_schema jsonb not null, -- JSON Schema: the secret part of that form
+  capabilities text[] not null default '{}',
+  streams jsonb not null, -- [{ name, direction, incremental, detects_deletes }]
+  available boolean not null default true, -- false: no longer in the code; kept for the integrations made with it
+  updated_at timestamptz not null default now(),
+  constraint connectors_slug_is_kebab_case check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+  constraint connectors_streams_is_a_list check (jsonb_typeof(streams) = 'array')
+);
+comment on table public.connectors is 'Outside platforms an organization can connect, with the JSON Schemas of their connect forms.';
+alter table public.connectors enable row level security;
+create policy "signed-in people read the catalog"
+  on public.connectors for select to authenticated using (true);
+grant select on public.connectors to authenticated, service_role;
+
+create trigger connectors_touch before update on public.connectors
+  for each row execute function private.touch_updated_at();
+
+-- Makes the table equal the list. A connector that left the list stays, marked unavailable.
+create function private.register_connectors(catalog jsonb)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into public.connectors as known (
+    slug, name, description, category, docs_url, auth_type, settings_schema, credentials_schema, capabilities, streams
+  )
+  select entry.slug, entry.name, entry.description, entry.category, entry.docs_url, entry.auth_type,
+    entry.settings_schema, entry.credentials_schema, entry.capabilities, entry.streams
+  from jsonb_populate_recordset(null::public.connectors, register_connectors.catalog) as entry
+  on conflict (slug) do update set
+    name = excluded.name, description = excluded.description, category = excluded.category,
+    docs_url = excluded.docs_url, auth_type = excluded.auth_type, settings_schema = excluded.settings_schema,
+    credentials_schema = excluded.credentials_schema, capabilities = excluded.capabilities,
+    streams = excluded.streams, available = true;
+  update public.connectors as known
+  set available = false
+  where known.available
+    and not exists (
+      select 1 from jsonb_array_elements(register_connectors.catalog) as entry where entry ->> 'slug' = known.slug
+    );
+$$;

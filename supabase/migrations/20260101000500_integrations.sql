@@ -1,0 +1,314 @@
+-- An organization's connected accounts. Clients read them; every change goes through the functions
+-- below, which only the service may call, after the Edge Function has judged the caller and checked
+-- settings and credentials against the connector. Credentials are in Vault and nowhere else.
+
+create table public.integrations (
+  id uuid primary key default gen_random_uuid(),
+  organization_id uuid not null references public.organizations (id) on delete cascade,
+  connector text not null references public.connectors (slug),
+  external_account_id text, -- the platform's name for the account; null until it is known
+  name text not null,
+  status text not null default 'pending',
+  settings jsonb not null default '{}',
+  sync_interval_minutes int default 60, -- null: only by hand
+  consecutive_failures int not null default 0,
+  last_error jsonb, -- { code, message, next }
+  last_synced_at timestamptz,
+  last_checked_at timestamptz,
+  connected_at timestamptz,
+  disconnected_at timestamptz,
+  created_by uuid references auth.users (id) on delete set null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- for the foreign keys of everything that belongs to an integration: one check proves the tenant too
+  unique (id, organization_id),
+  constraint integrations_account_is_connected_once unique (organization_id, connector, external_account_id),
+  constraint integrations_name_is_1_to_200_characters check (length(btrim(name)) between 1 and 200),
+  constraint integrations_status_is_known check (status in ('pending', 'connected', 'paused', 'error', 'disconnected')),
+  constraint integrations_settings_is_an_object check (jsonb_typeof(settings) = 'object'),
+  constraint integrations_interval_is_1_minute_to_7_days check (sync_interval_minutes between 1 and 10080),
+  constraint integrations_connected_account_is_known check (status = 'pending' or external_account_id is not null)
+);
+comment on table public.integrations is 'Connected accounts: one organization''s account on one connector.';
+create index integrations_connector_idx on public.integrations (connector);
+create index integrations_created_by_idx on public.integrations (created_by);
+alter table public.integrations enable row level security;
+create policy "members read their organization's integrations"
+  on public.integrations for select to authenticated
+  using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
+grant select on public.integrations to authenticated, service_role;
+create trigger integrations_touch before update on public.integrations
+  for each row execute function private.touch_updated_at();
+
+-- Which Vault secrets hold an integration's credentials and its current access token.
+create table private.integration_credentials (
+  integration_id uuid primary key references public.integrations (id) on delete cascade,
+  credentials_secret_id uuid not null, -- vault.secrets.id; the secret is the credentials object as JSON
+  token_secret_id uuid, -- vault.secrets.id; an access token exchanged for the credentials
+  token_expires_at timestamptz,
+  updated_at timestamptz not null default now()
+);
+alter table private.integration_credentials enable row level security;
+
+-- A secret never outlives the row that names it.
+create function private.delete_unnamed_secrets()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delete from vault.secrets
+  where id in (old.credentials_secret_id, old.token_secret_id)
+    and (tg_op = 'DELETE' or id not in (new.credentials_secret_id, coalesce(new.token_secret_id, new.credentials_secret_id)));
+  return null;
+end;
+$$;
+create trigger integration_credentials_delete_secrets after delete or update on private.integration_credentials
+  for each row execute function private.delete_unnamed_secrets();
+
+-- Definer's rights: reaches record_activity on behalf of whoever changed the row.
+create function private.record_integration_activity()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  -- set by the functions below to the person who asked
+  actor uuid := nullif(current_setting('plugboard.actor_id', true), '')::uuid;
+  action text := case
+    when tg_op = 'DELETE' then 'integration.deleted'
+    when tg_op = 'INSERT' then case when new.status = 'connected' then 'integration.connected' else 'integration.created' end
+    when new.status = old.status then case
+      when (new.settings, new.name, new.sync_interval_minutes) is distinct from (old.settings, old.name, old.sync_interval_minutes)
+      then 'integration.updated' end
+    when new.status = 'connected' and old.status = 'paused' then 'integration.resumed'
+    when new.status = 'connected' and old.status = 'error' then 'integration.recovered'
+    when new.status = 'connected' then 'integration.connected'
+    when new.status = 'error' then 'integration.failed'
+    else 'integration.' || new.status
+  end;
+  subject record := coalesce(new, old);
+begin
+  if action is not null then
+    perform private.record_activity(subject.organization_id, action, 'integration', subject.id::text,
+      jsonb_strip_nulls(jsonb_build_object('connector', subject.connector, 'name', subject.name,
+        'error', case when action = 'integration.failed' then new.last_error end)),
+      case when action = 'integration.failed' then 'failure' else 'success' end, actor);
+  end if;
+  return null;
+end;
+$$;
+create trigger integrations_activity after insert or update or delete on public.integrations
+  for each row execute function private.record_integration_activity();
+
+create function private.act_as(actor_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+  select set_config('plugboard.actor_id', coalesce(act_as.actor_id::text, ''), true);
+$$;
+
+-- Puts credentials into Vault; replaces the ones held and forgets a token made from them.
+create function private.store_credentials(integration_id uuid, credentials jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into private.integration_credentials as held (integration_id, credentials_secret_id)
+  values (store_credentials.integration_id, vault.create_secret(store_credentials.credentials::text))
+  on conflict on constraint integration_credentials_pkey do update
+    set credentials_secret_id = excluded.credentials_secret_id, token_secret_id = null, token_expires_at = null,
+        updated_at = now();
+end;
+$$;
+
+-- Connects an account, or connects it again: the same account on the same connector keeps its
+-- integration, with its id, streams, cursors and data.
+create function public.connect_integration(
+  p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb,
+  p_credentials jsonb, p_sync_interval_minutes int default null, p_actor_id uuid default null
+)
+returns public.integrations
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  connected public.integrations;
+begin
+  perform private.act_as(p_actor_id);
+  if not exists (select 1 from public.organizations where id = p_organization_id) then
+    perform private.refuse('organization_not_found');
+  end if;
+  if not exists (select 1 from public.connectors where slug = p_connector and available) then
+    perform private.refuse('connector_not_found', format('There is no connector %s.', p_connector));
+  end if;
+  insert into public.integrations as held (
+    organization_id, connector, external_account_id, name, status, settings, sync_interval_minutes, connected_at, created_by
+  )
+  values (
+    p_organization_id, p_connector, p_external_account_id, p_name, 'connected', p_settings,
+    coalesce(p_sync_interval_minutes, 60), now(), p_actor_id
+  )
+  on conflict on constraint integrations_account_is_connected_once do update set
+    name = excluded.name, settings = excluded.settings, status = 'connected', consecutive_failures = 0,
+    sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
+    last_error = null, connected_at = now(), disconnected_at = null
+  returning * into connected;
+  perform private.store_credentials(connected.id, p_credentials);
+  perform private.ensure_streams(connected.id);
+  return connected;
+end;
+$$;
+grant execute on function public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid) to service_role;
+
+-- Changes only what is given. `paused` true holds the schedule and refuses runs; false lifts it.
+create function public.update_integration(
+  p_integration_id uuid, p_name text default null, p_settings jsonb default null, p_credentials jsonb default null,
+  p_sync_interval_minutes int default null, p_paused boolean default null, p_actor_id uuid default null
+)
+returns public.integrations
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  changed public.integrations;
+begin
+  perform private.act_as(p_actor_id);
+  update public.integrations as held set
+    name = coalesce(p_name, held.name),
+    settings = coalesce(p_settings, held.settings),
+    sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
+    status = case
+      when p_paused and held.status in ('connected', 'error') then 'paused'
+      when not p_paused and held.status = 'paused' then 'connected'
+      when p_credentials is not null and held.status = 'error' then 'connected'
+      else held.status
+    end,
+    consecutive_failures = case when p_credentials is not null then 0 else held.consecutive_failures end,
+    last_error = case when p_credentials is not null then null else held.last_error end
+  where held.id = p_integration_id
+  returning * into changed;
+  if not found then
+    perform private.refuse('integration_not_found');
+  end if;
+  if changed.status = 'disconnected' then
+    perform private.refuse('integration_disconnected', 'Connect the account again first.');
+  end if;
+  if p_credentials is not null then
+    perform private.store_credentials(changed.id, p_credentials);
+  end if;
+  -- a new rhythm, a repaired account and a lifted pause all start with a run now
+  if p_sync_interval_minutes is not null or p_credentials is not null or p_paused is false then
+    update public.sync_streams set next_sync_at = now() where integration_id = changed.id;
+  end if;
+  return changed;
+end;
+$$;
+grant execute on function public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid) to service_role;
+
+-- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise.
+create function public.disconnect_integration(
+  p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null
+)
+returns public.integrations
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  left_over public.integrations;
+begin
+  perform private.act_as(p_actor_id);
+  update public.integrations set status = 'disconnected', disconnected_at = now()
+  where id = p_integration_id
+  returning * into left_over;
+  if not found then
+    perform private.refuse('integration_not_found');
+  end if;
+  delete from private.integration_credentials where integration_id = p_integration_id;
+  perform private.end_open_runs(p_integration_id, 'integration_disconnected',
+    'The account was disconnected while this run was open.');
+  if p_delete_data then
+    perform private.delete_synced_data(p_integration_id);
+  end if;
+  return left_over;
+end;
+$$;
+grant execute on function public.disconnect_integration(uuid, boolean, uuid) to service_role;
+
+-- What the engine needs to speak to an account, credentials in the clear.
+-- { integration, credentials, token: { access_token, expires_at } | null }, or null when unknown.
+create function public.open_integration(p_integration_id uuid)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'integration', to_jsonb(integration),
+    'credentials', (
+      select secret.decrypted_secret::jsonb from vault.decrypted_secrets as secret where secret.id = held.credentials_secret_id
+    ),
+    'token', (
+      select jsonb_build_object('access_token', secret.decrypted_secret, 'expires_at', held.token_expires_at)
+      from vault.decrypted_secrets as secret where secret.id = held.token_secret_id
+    )
+  )
+  from public.integrations as integration
+  left join private.integration_credentials as held on held.integration_id = integration.id
+  where integration.id = p_integration_id;
+$$;
+grant execute on function public.open_integration(uuid) to service_role;
+
+-- Keeps a token exchanged for the credentials, or forgets it when given null.
+create function public.save_integration_token(p_integration_id uuid, p_access_token text, p_expires_at timestamptz default null)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  update private.integration_credentials as held set
+    token_secret_id = case when p_access_token is not null then vault.create_secret(p_access_token) end,
+    token_expires_at = p_expires_at,
+    updated_at = now()
+  where held.integration_id = p_integration_id;
+end;
+$$;
+grant execute on function public.save_integration_token(uuid, text, timestamptz) to service_role;
+
+-- The outcome of a check call. An error the owner has to mend puts the integration into error; a
+-- good check takes it out again.
+create function public.record_integration_check(p_integration_id uuid, p_error jsonb default null)
+returns public.integrations
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  checked public.integrations;
+begin
+  update public.integrations as held set
+    last_checked_at = now(),
+    last_error = case when held.status in ('connected', 'error') then p_error else held.last_error end,
+    consecutive_failures = case when p_error is null then 0 else held.consecutive_failures end,
+    status = case
+      when held.status = 'error' and p_error is null then 'connected'
+      when held.status = 'connected' and p_error ->> 'next' = 'owner' then 'error'
+      else held.status
+    end
+  where held.id = p_integration_id
+  returning * into checked;
+  if not found then
+    perform private.refuse('integration_not_found');
+  end if;
+  return checked;
+end;
+$$;
+grant execute on function public.record_integration_check(uuid, jsonb) to service_role;

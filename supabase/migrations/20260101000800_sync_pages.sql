@@ -1,0 +1,420 @@
+-- The one way records enter any synced table: a page of them in one transaction, merged so that the
+-- order of arrival does not matter.
+
+-- Which table holds which stream. A stream is added by one row here and one table with the shared columns.
+create table private.stream_tables (
+  stream text primary key,
+  table_name regclass not null unique
+);
+alter table private.stream_tables enable row level security;
+insert into private.stream_tables (stream, table_name) values ('products', 'public.products');
+
+create function private.stream_table(stream text)
+returns regclass
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  found_table regclass := (
+    select known.table_name from private.stream_tables as known where known.stream = stream_table.stream
+  );
+begin
+  if found_table is null then
+    perform private.refuse('stream_not_found', format('No table holds the stream %s.', stream_table.stream));
+  end if;
+  return found_table;
+end;
+$$;
+
+-- A stream's own columns: what a record brings beside the columns every synced table shares.
+create function private.record_columns(synced_table regclass)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  select array_agg(attribute.attname::text order by attribute.attnum)
+  from pg_catalog.pg_attribute as attribute
+  where attribute.attrelid = record_columns.synced_table and attribute.attnum > 0 and not attribute.attisdropped
+    and attribute.attname not in ('id', 'organization_id', 'integration_id', 'source', 'source_id', 'source_data',
+      'source_updated_at', 'content_hash', 'last_synced_at', 'source_deleted_at', 'absent_at', 'deleted_at',
+      'created_at', 'updated_at');
+$$;
+
+create function private.stream_has_rows(integration_id uuid, stream text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  has_rows boolean;
+begin
+  execute format('select exists (select 1 from %s where integration_id = $1)', private.stream_table(stream_has_rows.stream))
+  into has_rows using stream_has_rows.integration_id;
+  return has_rows;
+end;
+$$;
+
+create function private.delete_synced_data(integration_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  synced_table regclass;
+begin
+  for synced_table in select known.table_name from private.stream_tables as known loop
+    execute format('delete from %s where integration_id = $1', synced_table) using delete_synced_data.integration_id;
+  end loop;
+  delete from public.sync_errors as refused where refused.integration_id = delete_synced_data.integration_id;
+  -- a later reconnect starts from nothing
+  update public.sync_streams as stream set cursor = null, last_full_sync_at = null
+  where stream.integration_id = delete_synced_data.integration_id;
+end;
+$$;
+
+-- Merges versions and deletions into a stream's table. `records`: [{ source_id, source_updated_at,
+-- last_synced_at, content_hash, source_data, …columns }]; `deletions`: [{ source_id, source_deleted_at,
+-- absent_at }]. Writes only rows that move forward. { created, updated, deleted }.
+create function private.merge_records(integration_id uuid, stream text, records jsonb, deletions jsonb default '[]')
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  synced_table regclass := private.stream_table(merge_records.stream);
+  owner record;
+  columns text[] := private.record_columns(synced_table);
+  created_count int := 0;
+  updated_count int := 0;
+  deleted_count int := 0;
+begin
+  select integration.organization_id, integration.connector into owner
+  from public.integrations as integration where integration.id = merge_records.integration_id;
+
+  if jsonb_array_length(merge_records.records) > 0 then
+    -- The left join keeps rows that do not move forward away from the insert: "on conflict" alone would
+    -- lock, and so write, each of them. Its own where clause decides again, should a webhook come between.
+    execute format($sql$
+      with page as (
+        select distinct on (record.source_id) record.*
+        from jsonb_populate_recordset(null::%1$s, $3) as record
+        order by record.source_id, coalesce(record.source_updated_at, record.last_synced_at) desc,
+          record.last_synced_at desc, record.content_hash desc
+      ), forward as (
+        select page.*, held.source_id is null as is_new,
+          held.deleted_at is not null or held.content_hash is distinct from page.content_hash as is_change
+        from page
+        left join %1$s as held on held.integration_id = $1 and held.source_id = page.source_id
+        where held.content_hash is null
+          or (coalesce(page.source_updated_at, page.last_synced_at), page.last_synced_at, page.content_hash)
+           > (coalesce(held.source_updated_at, held.last_synced_at), held.last_synced_at, held.content_hash)
+      ), written as (
+        insert into %1$s as held (organization_id, integration_id, source, source_id, source_data, source_updated_at,
+          content_hash, last_synced_at, %2$s)
+        select $2, $1, $4, source_id, source_data, source_updated_at, content_hash, last_synced_at, %2$s
+        from forward
+        on conflict (integration_id, source_id) do update set
+          source_data = excluded.source_data, source_updated_at = excluded.source_updated_at,
+          content_hash = excluded.content_hash, last_synced_at = excluded.last_synced_at, updated_at = now(), %3$s
+        where held.content_hash is null
+          or (coalesce(excluded.source_updated_at, excluded.last_synced_at), excluded.last_synced_at, excluded.content_hash)
+           > (coalesce(held.source_updated_at, held.last_synced_at), held.last_synced_at, held.content_hash)
+        returning source_id
+      )
+      select count(*) filter (where forward.is_new), count(*) filter (where not forward.is_new and forward.is_change)
+      from written join forward using (source_id)
+      $sql$,
+      synced_table,
+      (select string_agg(format('%I', name), ', ') from unnest(columns) as name),
+      (select string_agg(format('%1$I = excluded.%1$I', name), ', ') from unnest(columns) as name))
+    into created_count, updated_count
+    using merge_records.integration_id, owner.organization_id, merge_records.records, owner.connector;
+  end if;
+
+  if jsonb_array_length(merge_records.deletions) > 0 then
+    -- A deletion of a record never seen is kept too: the version it deletes may still arrive.
+    execute format($sql$
+      with gone as (
+        select deletion.source_id, max(deletion.source_deleted_at) as source_deleted_at, max(deletion.absent_at) as absent_at
+        from jsonb_populate_recordset(null::%1$s, $3) as deletion
+        group by deletion.source_id
+      ), before as (
+        select gone.*, held.source_id is not null and held.deleted_at is null as was_live
+        from gone
+        left join %1$s as held on held.integration_id = $1 and held.source_id = gone.source_id
+        where held.source_id is null
+          or gone.source_deleted_at > coalesce(held.source_deleted_at, '-infinity')
+          or gone.absent_at > coalesce(held.absent_at, '-infinity')
+      ), written as (
+        insert into %1$s as held (organization_id, integration_id, source, source_id, source_deleted_at, absent_at)
+        select $2, $1, $4, source_id, source_deleted_at, absent_at from before
+        on conflict (integration_id, source_id) do update set
+          source_deleted_at = greatest(held.source_deleted_at, excluded.source_deleted_at),
+          absent_at = greatest(held.absent_at, excluded.absent_at), updated_at = now()
+        returning source_id, deleted_at
+      )
+      select count(*) filter (where before.was_live and written.deleted_at is not null)
+      from written join before using (source_id)
+      $sql$, synced_table)
+    into deleted_count
+    using merge_records.integration_id, owner.organization_id, merge_records.deletions, owner.connector;
+  end if;
+
+  return jsonb_build_object('created', created_count, 'updated', updated_count, 'deleted', deleted_count);
+end;
+$$;
+
+-- Commits one batch of a run: rows, counts, refused records, what was seen, and the place to go on
+-- from, together. The lease is extended. Two ways to call it:
+--   * p_records null asks first: nothing is written and { differing: [positions from 0] } says which of
+--     p_source_ids are new here, changed, or held as deleted – unless there is nothing to write, which commits;
+--   * p_records given commits, with only the records that differ in it.
+-- p_source_ids and p_content_hashes describe all accepted records of the batch, p_refused the others.
+-- p_progress.batch_count numbers the batches of a run: a number already committed is not written again.
+create function public.write_sync_page(
+  p_sync_log_id uuid, p_lease_token uuid, p_source_ids text[], p_content_hashes text[], p_progress jsonb,
+  p_fetched int, p_records jsonb default null, p_deletions jsonb default '[]', p_refused jsonb default '[]',
+  p_lease_seconds int default 180
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
+  differing jsonb;
+  merged jsonb := '{"created": 0, "updated": 0, "deleted": 0}';
+begin
+  -- the answer to this very batch was lost on its way, and the worker sends it again
+  if (p_progress ->> 'batch_count')::int <= coalesce((run.progress ->> 'batch_count')::int, 0) then
+    return jsonb_build_object('committed', true) || merged;
+  end if;
+  if p_records is null then
+    execute format($sql$
+      select coalesce(jsonb_agg(page.position - 1), '[]')
+      from unnest($2, $3) with ordinality as page (source_id, content_hash, position)
+      left join %s as held on held.integration_id = $1 and held.source_id = page.source_id
+      where held.content_hash is distinct from page.content_hash or held.deleted_at is not null
+      $sql$, private.stream_table(run.stream))
+    into differing
+    using run.integration_id, p_source_ids, p_content_hashes;
+    if differing <> '[]' then
+      return jsonb_build_object('committed', false, 'differing', differing);
+    end if;
+  end if;
+
+  if p_records is not null or p_deletions <> '[]' then
+    merged := private.merge_records(run.integration_id, run.stream, coalesce(p_records, '[]'), p_deletions);
+  end if;
+  if p_refused <> '[]' then
+    perform private.keep_refused(run.sync_log_id, run.organization_id, run.integration_id, run.stream, p_refused);
+  end if;
+  perform private.resolve_errors(run.integration_id, run.stream, p_source_ids, 'synced');
+
+  insert into private.sync_seen (sync_log_id, batch_number, source_id_hashes)
+  select p_sync_log_id, (p_progress ->> 'batch_count')::int,
+    array(select hashtextextended(seen.source_id, 0) from unnest(p_source_ids) as seen (source_id)
+      union all
+      select hashtextextended(refused ->> 'source_id', 0) from jsonb_array_elements(p_refused) as refused
+      where refused ->> 'source_id' is not null)
+  where p_progress ->> 'scanning' = 'true';
+
+  update public.sync_logs set
+    fetched_count = fetched_count + p_fetched,
+    created_count = created_count + (merged ->> 'created')::int,
+    updated_count = updated_count + (merged ->> 'updated')::int,
+    deleted_count = deleted_count + (merged ->> 'deleted')::int,
+    unchanged_count = unchanged_count + coalesce(array_length(p_source_ids, 1), 0)
+      - (merged ->> 'created')::int - (merged ->> 'updated')::int,
+    error_count = error_count + jsonb_array_length(p_refused)
+  where id = p_sync_log_id;
+  update private.sync_runs set
+    progress = p_progress, attempt_count = 0, leased_at = clock_timestamp(),
+    lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+  where sync_log_id = p_sync_log_id;
+  return jsonb_build_object('committed', true) || merged;
+end;
+$$;
+grant execute on function public.write_sync_page(uuid, uuid, text[], text[], jsonb, int, jsonb, jsonb, jsonb, int) to service_role;
+
+-- Keeps records that could not be mapped: [{ source_id, payload, code, message, issues }]. One open row a
+-- record, however often it comes.
+create function private.keep_refused(sync_log_id uuid, organization_id uuid, integration_id uuid, stream text, refused jsonb)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into public.sync_errors as held (
+    organization_id, integration_id, stream, source_id, source_key, sync_log_id, payload, code, message, issues
+  )
+  select distinct on (2, 3, 5)
+    keep_refused.organization_id, keep_refused.integration_id, keep_refused.stream, record ->> 'source_id',
+    coalesce(record ->> 'source_id', 'payload:' || encode(extensions.digest((record -> 'payload')::text, 'sha256'), 'hex')),
+    keep_refused.sync_log_id, record -> 'payload', record ->> 'code', record ->> 'message', coalesce(record -> 'issues', '[]')
+  from jsonb_array_elements(keep_refused.refused) as record
+  on conflict (integration_id, stream, source_key) where resolved_at is null do update set
+    sync_log_id = excluded.sync_log_id, payload = excluded.payload, code = excluded.code, message = excluded.message,
+    issues = excluded.issues, attempt_count = held.attempt_count + 1, last_seen_at = now();
+$$;
+
+-- A record that came through ends its open error.
+create function private.resolve_errors(integration_id uuid, stream text, source_ids text[], resolution text)
+returns void
+language sql
+set search_path = ''
+as $$
+  update public.sync_errors as refused set resolved_at = now(), resolution = resolve_errors.resolution
+  where refused.integration_id = resolve_errors.integration_id and refused.stream = resolve_errors.stream
+    and refused.resolved_at is null and refused.source_key = any (resolve_errors.source_ids);
+$$;
+
+-- The records a complete scan did not see. { lost_scan: true } when a database crash emptied what was
+-- seen: scan again. Otherwise { live, absent, held, source_ids: [the next p_limit after p_after] }; held:
+-- so many are missing that a person must agree (start_sync with allow_mass_delete).
+create function public.list_absent(p_sync_log_id uuid, p_lease_token uuid, p_after text default '', p_limit int default 500)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
+  live_count bigint;
+  absent_count bigint;
+  seen_count bigint;
+  next_ids jsonb;
+begin
+  if (select count(*) from private.sync_seen where sync_log_id = p_sync_log_id)
+    <> (run.progress ->> 'batch_count')::int then
+    return jsonb_build_object('lost_scan', true);
+  end if;
+  execute format($sql$
+    with seen as materialized (
+      select distinct unnest(batch.source_id_hashes) as hash from private.sync_seen as batch where batch.sync_log_id = $2
+    ), live as (
+      -- what came in after the scan began, by a webhook, is not absent
+      select held.source_id, seen.hash is null and held.last_synced_at <= $5 as is_absent
+      from %s as held
+      left join seen on seen.hash = hashtextextended(held.source_id, 0)
+      where held.integration_id = $1 and held.deleted_at is null
+    ), next as (
+      select source_id from live where is_absent and source_id > $3 order by source_id limit $4
+    )
+    select (select count(*) from live), (select count(*) from live where is_absent),
+      (select count(*) from seen), (select coalesce(jsonb_agg(source_id order by source_id), '[]') from next)
+    $sql$, private.stream_table(run.stream))
+  into live_count, absent_count, seen_count, next_ids
+  using run.integration_id, p_sync_log_id, p_after, p_limit, (run.progress ->> 'scan_started_at')::timestamptz;
+  return jsonb_build_object('live', live_count, 'absent', absent_count, 'source_ids', next_ids,
+    'held', not run.allow_mass_delete and absent_count > 0 and (
+      seen_count = 0
+      -- a handful may always go: a tenth of ten products is one
+      or absent_count > greatest(10, live_count * (
+        select stream.mass_delete_percent from public.sync_streams as stream
+        where stream.integration_id = run.integration_id and stream.stream = run.stream) / 100)));
+end;
+$$;
+grant execute on function public.list_absent(uuid, uuid, text, int) to service_role;
+
+-- Marks records as gone. With p_needs_two_scans only those that the last full run missed too are;
+-- the others are remembered for the next one.
+create function public.delete_absent(
+  p_sync_log_id uuid, p_lease_token uuid, p_source_ids text[], p_progress jsonb, p_needs_two_scans boolean default false
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
+  gone text[] := p_source_ids;
+  merged jsonb;
+begin
+  if p_needs_two_scans then
+    gone := array(
+      select missed.source_id from private.sync_absences as missed
+      where missed.integration_id = run.integration_id and missed.stream = run.stream
+        and missed.sync_log_id <> p_sync_log_id and missed.source_id = any (p_source_ids));
+    insert into private.sync_absences (integration_id, stream, source_id, sync_log_id)
+    select run.integration_id, run.stream, missing.source_id, p_sync_log_id
+    from unnest(p_source_ids) as missing (source_id)
+    on conflict on constraint sync_absences_pkey do nothing;
+  end if;
+  merged := private.merge_records(run.integration_id, run.stream, '[]', coalesce((
+    select jsonb_agg(jsonb_build_object('source_id', missing.source_id, 'absent_at', run.progress ->> 'scan_started_at'))
+    from unnest(gone) as missing (source_id)), '[]'));
+  perform private.resolve_errors(run.integration_id, run.stream, gone, 'gone');
+  update public.sync_logs set deleted_count = deleted_count + (merged ->> 'deleted')::int where id = p_sync_log_id;
+  update private.sync_runs set progress = p_progress, attempt_count = 0, leased_at = clock_timestamp(),
+    lease_expires_at = clock_timestamp() + interval '180 seconds'
+  where sync_log_id = p_sync_log_id;
+  return merged;
+end;
+$$;
+grant execute on function public.delete_absent(uuid, uuid, text[], jsonb, boolean) to service_role;
+
+-- Merges records outside a run: a replayed error, a webhook. p_refused as for write_sync_page.
+create function public.apply_records(
+  p_integration_id uuid, p_stream text, p_records jsonb, p_deletions jsonb default '[]', p_resolution text default 'synced'
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  merged jsonb := private.merge_records(p_integration_id, p_stream, p_records, p_deletions);
+begin
+  perform private.resolve_errors(p_integration_id, p_stream,
+    array(select record ->> 'source_id' from jsonb_array_elements(p_records) as record), p_resolution);
+  return merged;
+end;
+$$;
+grant execute on function public.apply_records(uuid, text, jsonb, jsonb, text) to service_role;
+
+-- Open errors to try again, oldest first.
+create function public.list_open_sync_errors(p_integration_id uuid, p_stream text, p_ids uuid[] default null, p_limit int default 500)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('id', refused.id, 'source_id', refused.source_id, 'source_key', refused.source_key,
+    'payload', refused.payload, 'last_seen_at', refused.last_seen_at)), '[]')
+  from (
+    select * from public.sync_errors as candidate
+    where candidate.integration_id = p_integration_id and candidate.stream = p_stream and candidate.resolved_at is null
+      and (p_ids is null or candidate.id = any (p_ids))
+    order by candidate.created_at, candidate.id
+    limit p_limit
+  ) as refused;
+$$;
+grant execute on function public.list_open_sync_errors(uuid, text, uuid[], int) to service_role;
+
+-- Outcome of a replay, by error: [{ id, ok, code, message, issues }].
+create function public.record_replay(p_integration_id uuid, p_outcomes jsonb)
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update public.sync_errors as refused set
+    attempt_count = refused.attempt_count + 1,
+    code = coalesce(outcome ->> 'code', refused.code),
+    message = coalesce(outcome ->> 'message', refused.message),
+    issues = coalesce(outcome -> 'issues', refused.issues),
+    resolved_at = case when (outcome ->> 'ok')::boolean then now() end,
+    resolution = case when (outcome ->> 'ok')::boolean then 'replayed' end
+  from jsonb_array_elements(p_outcomes) as outcome
+  where refused.id = (outcome ->> 'id')::uuid and refused.integration_id = p_integration_id;
+$$;
+grant execute on function public.record_replay(uuid, jsonb) to service_role;
