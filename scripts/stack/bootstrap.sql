@@ -100,8 +100,17 @@ grant all on all tables in schema storage to authenticator;
 
 create function extensions.pgrst_ddl_watch() returns event_trigger language plpgsql as $$
 begin
-  perform pg_catalog.pg_notify('pgrst', 'reload schema');
+  if exists (select from pg_event_trigger_ddl_commands() where schema_name is distinct from 'pg_temp') then
+    perform pg_catalog.pg_notify('pgrst', 'reload schema');
+  end if;
+end;
+$$;
+create function extensions.pgrst_drop_watch() returns event_trigger language plpgsql as $$
+begin
+  if exists (select from pg_event_trigger_dropped_objects() where not is_temporary) then
+    perform pg_catalog.pg_notify('pgrst', 'reload schema');
+  end if;
 end;
 $$;
 create event trigger pgrst_ddl_watch on ddl_command_end execute function extensions.pgrst_ddl_watch();
-create event trigger pgrst_drop_watch on sql_drop execute function extensions.pgrst_ddl_watch();
+create event trigger pgrst_drop_watch on sql_drop execute function extensions.pgrst_drop_watch();

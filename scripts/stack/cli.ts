@@ -43,6 +43,7 @@ async function main(): Promise<void> {
   }
   process.once('SIGINT', end)
   process.once('SIGTERM', end)
+  process.once('SIGHUP', end)
 
   for (const [name, value] of Object.entries(stack.env)) console.log(`${name}=${value}`)
   console.log(`ready ${stack.url} (env in ${options.envFile}, Ctrl-C stops)`)

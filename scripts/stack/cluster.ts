@@ -12,6 +12,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -58,9 +59,7 @@ async function ensureTemplate(
 
   log('postgres: making the template cluster (once)')
   mkdirSync(cacheDir, { recursive: true })
-  for (const name of readdirSync(cacheDir)) {
-    if (name.startsWith('cluster-')) rmSync(join(cacheDir, name), { recursive: true, force: true })
-  }
+  removeOldTemplates()
   const building = mkdtempSync(join(cacheDir, 'building-'))
   try {
     if (binaries.user) chownSync(building, binaries.user.uid, binaries.user.gid)
@@ -73,11 +72,24 @@ async function ensureTemplate(
     }
     // Each cluster has its own root key, or a secret could be read with another one's.
     rmSync(join(building, 'vault_root.key'), { force: true })
-    if (!existsSync(template)) renameSync(building, template)
+    try {
+      renameSync(building, template)
+    } catch (error) {
+      if (!existsSync(template)) throw error // else another stack was faster
+    }
   } finally {
     rmSync(building, { recursive: true, force: true })
   }
   return template
+}
+
+// A day's grace: another stack may be copying one at this moment.
+function removeOldTemplates(): void {
+  for (const name of readdirSync(cacheDir)) {
+    const path = join(cacheDir, name)
+    const isOld = Date.now() - statSync(path).mtimeMs > 86_400_000
+    if (isOld && /^(cluster|building)-/.test(name)) rmSync(path, { recursive: true, force: true })
+  }
 }
 
 async function initialise(binaries: PostgresBinaries, dataDir: string): Promise<void> {

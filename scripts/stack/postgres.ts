@@ -64,10 +64,17 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     await waitForExit(current.server)
     current.watchdog.kill()
   }
+  // A server that ends by itself is started again, as hosted's would be.
   const watch = () => {
-    const { server } = current
-    server.once('exit', () => {
-      if (!stopping && current.server === server) log('postgres: ended unexpectedly')
+    const { server, watchdog } = current
+    server.once('exit', (code, signal) => {
+      if (stopping || current.server !== server) return
+      watchdog.kill()
+      log(`postgres: ended unexpectedly (${signal ?? code}), starting it again`)
+      stopOrphan(dataDir).then(() => launch(options, port)).then((running) => {
+        current = running
+        watch()
+      }).catch((error) => log(`postgres: ${error instanceof Error ? error.message : error}`))
     })
   }
   watch()
@@ -105,8 +112,7 @@ async function launch(options: PostgresOptions, port: number): Promise<Running> 
     max_connections: 100,
     password_encryption: 'scram-sha-256',
     log_min_messages: 'warning',
-    // Logical decoding and the 16 MB default of max_wal_size are not needed here; fsync stays on,
-    // because what survives `kill -9` is part of what the tests ask.
+    // fsync stays on: what survives a crash is part of what the tests ask.
     shared_buffers: '128MB',
     max_wal_size: '1GB',
     timezone: 'UTC',

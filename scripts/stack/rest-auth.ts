@@ -7,8 +7,6 @@ import { StrictConnection } from './rest-connection.ts'
 
 export type RestAuth = {
   fetch(request: Request): Promise<Response>
-  /** Mails that Auth would have sent, newest last, by address. */
-  mails: InMemoryEmailDriver['messages']
   /** Makes tables and functions created since the last call known to REST. DDL calls it by itself. */
   reloadSchema(): Promise<void>
   stop(): Promise<void>
@@ -26,7 +24,6 @@ export type RestAuthOptions = {
 
 export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth> {
   const { keys, log } = options
-  const mails = new InMemoryEmailDriver()
   const catalog = new PostgresConnection({
     url: options.adminDbUrl,
     postgresOptions: { max: 1, onnotice: () => {} },
@@ -42,7 +39,7 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
       site_url: options.siteUrl,
       email: { enable_confirmations: false },
     },
-    options: { drivers: { email: mails } },
+    options: { drivers: { email: new InMemoryEmailDriver() } },
   })
   await app.init()
 
@@ -58,7 +55,6 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
 
   return {
     fetch: (request) => Promise.resolve(app.fetch(request)),
-    mails: mails.messages,
     reloadSchema,
     async stop() {
       await Promise.all([listener.end({ timeout: 1 }), connection.close(), catalog.close()])

@@ -6,6 +6,7 @@ import { toPostgrestError } from './postgrest-errors.ts'
 type Schema = Awaited<ReturnType<PostgresConnection['introspect']>>
 type ContextOptions = NonNullable<Parameters<Connection['withContext']>[2]>
 type WithContext = Connection['withContext']
+type Query = Parameters<Connection['onPostgrestAST']>[0]
 
 // Seconds a statement may run, as hosted sets them per role; others keep `authenticator`'s 8 s.
 const statementTimeouts: Record<string, string> = { anon: '3s' }
@@ -60,6 +61,31 @@ export class StrictConnection extends PostgresConnection {
     }, options)
   }
 
+  override async onPostgrestAST(query: Query): Promise<Query> {
+    refuseWithoutWhere(query)
+    return await super.onPostgrestAST(await this.#encodeJsonText(query))
+  }
+
+  // A text given for a json argument is a JSON string to PostgREST. Lite would take it for JSON's source.
+  async #encodeJsonText(query: Query): Promise<Query> {
+    const { args } = query
+    if (query.type !== 'rpc' || query.httpMethod === 'GET' || !args || Array.isArray(args)) {
+      return query
+    }
+    const schema = await this.introspect()
+    const candidates = (schema.functions ?? []).filter((candidate) =>
+      candidate.name === query.function && candidate.schema === (query.schema ?? 'public')
+    )
+    const isJson = (name: string) =>
+      candidates.some((candidate) =>
+        /^jsonb?$/.test(candidate.arg_types[candidate.arg_names.indexOf(name)] ?? '')
+      )
+    const encoded = Object.entries(args).map(([name, value]) =>
+      [name, typeof value === 'string' && isJson(name) ? JSON.stringify(value) : value] as const
+    )
+    return { ...query, args: Object.fromEntries(encoded) }
+  }
+
   override normalizeDbError(error: unknown): unknown {
     const answer = toPostgrestError(error)
     // Lite prints each error right after this call. To the caller it is an answer, not an incident.
@@ -87,6 +113,15 @@ export class StrictConnection extends PostgresConnection {
       where function.pronamespace = 'public'::regnamespace and setting like 'statement_timeout=%'`
     return new Map(rows.map((row) => [row.name, row.timeout]))
   }
+}
+
+// Hosted preloads `safeupdate` for the Data API: a forgotten filter does not empty a table.
+function refuseWithoutWhere(query: Query): void {
+  if (query.type !== 'update' && query.type !== 'delete') return
+  if (query.where && Object.keys(query.where).length > 0) return
+  throw Object.assign(new Error(`${query.type.toUpperCase()} requires a WHERE clause`), {
+    code: '21000',
+  })
 }
 
 function leavesTextAlone(oid: number) {

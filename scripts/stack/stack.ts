@@ -129,44 +129,57 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       plugboard_worker_token: keys.workerToken,
     })
 
-    const [restAuth, functions, net, cron] = await Promise.all([
-      startRestAuth({
-        dbUrl: dbUrl.replace('//postgres:', '//authenticator:'),
-        adminDbUrl,
-        keys,
-        siteUrl: url,
-        log,
-      }),
-      options.functions === false ? null : startFunctions({
-        functionsDir: join(supabaseDir, 'functions'),
-        configFile: join(supabaseDir, 'config.toml'),
-        platformEnv: {
-          SUPABASE_URL: url,
-          SUPABASE_DB_URL: dbUrl,
-          SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: keys.publishableKey }),
-          SUPABASE_SECRET_KEYS: JSON.stringify({ default: keys.secretKey }),
-          SUPABASE_JWKS: JSON.stringify(tokens.jwks),
-          SB_REGION: 'local',
-          DENO_DEPLOYMENT_ID: `local_${randomUUID()}_1`,
-        },
-        secrets: {
-          PLUGBOARD_ALLOW_PRIVATE_NETWORKS: 'true', // the simulators are on loopback
-          PLUGBOARD_WORKER_TOKEN: keys.workerToken,
-          ...options.functionsEnv,
-        },
-        log,
-      }),
-      startNet(adminDbUrl, log),
-      startCron({ dbUrl, adminDbUrl, followSchedules: options.cron !== false, log }),
+    // Each part is noted as soon as it is up, so that a failure of one leaves none of the others behind.
+    const whenUp = async <Part>(starting: Promise<Part>, end: (part: Part) => unknown) => {
+      const part = await starting
+      started.push(() => end(part))
+      return part
+    }
+    const parts = await Promise.allSettled([
+      whenUp(
+        startRestAuth({
+          dbUrl: dbUrl.replace('//postgres:', '//authenticator:'),
+          adminDbUrl,
+          keys,
+          siteUrl: url,
+          log,
+        }),
+        (restAuth) => restAuth.stop(),
+      ),
+      whenUp(
+        options.functions === false ? Promise.resolve(null) : startFunctions({
+          functionsDir: join(supabaseDir, 'functions'),
+          configFile: join(supabaseDir, 'config.toml'),
+          platformEnv: {
+            SUPABASE_URL: url,
+            SUPABASE_DB_URL: dbUrl,
+            SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: keys.publishableKey }),
+            SUPABASE_SECRET_KEYS: JSON.stringify({ default: keys.secretKey }),
+            SUPABASE_JWKS: JSON.stringify(tokens.jwks),
+            SB_REGION: 'local',
+            DENO_DEPLOYMENT_ID: `local_${randomUUID()}_1`,
+          },
+          secrets: {
+            PLUGBOARD_ALLOW_PRIVATE_NETWORKS: 'true', // the simulators are on loopback
+            PLUGBOARD_WORKER_TOKEN: keys.workerToken,
+            ...options.functionsEnv,
+          },
+          log,
+        }),
+        (functions) => functions?.stop(),
+      ),
+      whenUp(startNet(adminDbUrl, log), (net) => net.stop()),
+      whenUp(
+        startCron({ dbUrl, adminDbUrl, followSchedules: options.cron !== false, log }),
+        (cron) => cron.stop(),
+      ),
     ])
+    const restAuth = valueOf(parts[0])
+    const functions = valueOf(parts[1])
+    valueOf(parts[2])
+    const cron = valueOf(parts[3])
     const proxy = functions && createFunctionProxy(functions, tokens)
-    started.push(
-      () => restAuth.stop(),
-      () => functions?.stop(),
-      () => proxy?.close(),
-      () => net.stop(),
-      () => cron.stop(),
-    )
+    started.push(() => proxy?.close())
     gateway.open({ restAuth, functions: proxy })
 
     const env = {
@@ -211,4 +224,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await stop()
     throw error
   }
+}
+
+function valueOf<Value>(outcome: PromiseSettledResult<Value>): Value {
+  if (outcome.status === 'rejected') throw outcome.reason
+  return outcome.value
 }

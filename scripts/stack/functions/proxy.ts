@@ -67,7 +67,7 @@ export function createFunctionProxy(functions: Functions, tokens: Tokens): Funct
         // Raw, so that repeated headers and their case arrive as they were sent.
         headers: forwardedHeaders(incoming),
       }, (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+        outgoing.writeHead(answer.statusCode ?? 502, answeredHeaders(answer, incoming.method))
         answer.pipe(outgoing)
         answer.once('error', () => outgoing.destroy())
         outgoing.once('close', resolve)
@@ -104,6 +104,17 @@ function forwardedHeaders(incoming: IncomingMessage): string[] {
     if (!hopByHop.has(name.toLowerCase())) headers.push(name, incoming.rawHeaders[index + 1] ?? '')
   }
   headers.push('x-forwarded-for', incoming.socket.remoteAddress ?? '', 'x-forwarded-proto', 'http')
+  return headers
+}
+
+// Hosted serves no web pages from a function: HTML arrives as plain text.
+function answeredHeaders(answer: IncomingMessage, method: string | undefined): string[] {
+  const headers = [...answer.rawHeaders]
+  if (method !== 'GET' || !answer.headers['content-type']?.startsWith('text/html')) return headers
+  const index = headers.findIndex((name, at) =>
+    at % 2 === 0 && name.toLowerCase() === 'content-type'
+  )
+  headers[index + 1] = (headers[index + 1] ?? '').replace('text/html', 'text/plain')
   return headers
 }
 
