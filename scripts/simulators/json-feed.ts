@@ -24,7 +24,12 @@ export type JsonFeedSimulator = {
 
 /** Starts the simulator on 127.0.0.1. `wrapped` serves `{ "products": […] }` instead of `[…]`. */
 export async function startJsonFeedSimulator(
-  options: { port?: number; seed?: number; products?: number; wrapped?: boolean } = {},
+  options: {
+    port?: number
+    seed?: number
+    products?: number
+    wrapped?: boolean
+  } = {},
 ): Promise<JsonFeedSimulator> {
   const products = makeProducts(options.seed ?? 1, options.products ?? 40)
   const log = requestLog()
@@ -69,6 +74,7 @@ function makeProducts(seed: number, count: number): FeedProduct[] {
     currency: 'USD',
     stock: random.between(0, 50),
     image: `https://images.feed.example/${1000 + index}.jpg`,
-    updated_at: new Date(Date.UTC(2026, 8, 1) + index * 3_600_000).toISOString(),
+    updated_at: new Date(Date.UTC(2026, 8, 1) + index * 3_600_000)
+      .toISOString(),
   }))
 }

@@ -33,7 +33,9 @@ function readOptions() {
     })
     return values
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${HELP}`)
+    console.error(
+      `${error instanceof Error ? error.message : error}\n\n${HELP}`,
+    )
     process.exit(2)
   }
 }
@@ -48,10 +50,15 @@ const treez = await startTreezSimulator({
   port,
   products: integer('products', values.products),
   seed: integer('seed', values.seed),
-  requestsPerSecond: integer('requests-per-second', values['requests-per-second']),
+  requestsPerSecond: integer(
+    'requests-per-second',
+    values['requests-per-second'],
+  ),
 }).catch((error: NodeJS.ErrnoException) => {
   if (error.code !== 'EADDRINUSE') throw error
-  console.error(`Port ${port} is taken; choose another with --port, or 0 for any free one.`)
+  console.error(
+    `Port ${port} is taken; choose another with --port, or 0 for any free one.`,
+  )
   process.exit(1)
 })
 const feed = await startJsonFeedSimulator({ port: port === 0 ? 0 : port + 1 })
@@ -60,9 +67,13 @@ console.log(
   `treez      ${treez.url}  dispensary=${treez.settings.dispensary} ` +
     `client_id=${treez.credentials.v2.client_id} api_key=${treez.credentials.v2.api_key}`,
 )
-console.log(`           control: curl -X POST ${treez.url}/_control/change -d '{"count":5}'`)
+console.log(
+  `           control: curl -X POST ${treez.url}/_control/change -d '{"count":5}'`,
+)
 console.log(`json-feed  ${feed.url}`)
-console.log(`CONNECTOR_OVERRIDES=${JSON.stringify({ treez: { baseUrl: treez.baseUrl } })}`)
+console.log(
+  `CONNECTOR_OVERRIDES=${JSON.stringify({ treez: { baseUrl: treez.baseUrl } })}`,
+)
 console.log('ready; Ctrl-C stops')
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

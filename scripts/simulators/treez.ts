@@ -26,7 +26,12 @@ export type TreezSimulatorOptions = {
   clientId?: string
   apiKey?: string
   /** The v3 side; without a key pair one is made. */
-  v3?: { certificateId: string; organizationId: string; publicKey: string; privateKey: string }
+  v3?: {
+    certificateId: string
+    organizationId: string
+    publicKey: string
+    privateKey: string
+  }
   now?: () => Date
 }
 
@@ -39,7 +44,11 @@ export type TreezSimulator = {
   /** What an owner types into the connect form, for both API versions. */
   credentials: {
     v2: { client_id: string; api_key: string }
-    v3: { certificate_id: string; organization_id: string; private_key: string }
+    v3: {
+      certificate_id: string
+      organization_id: string
+      private_key: string
+    }
   }
   settings: { dispensary: string }
   /** Products as the wire shows them, in list order; `sound` leaves the broken ones out. */
@@ -69,8 +78,15 @@ export async function startTreezSimulator(
     now,
   })
   const log = requestLog()
-  const limit = rateLimit(options.requestsPerSecond ?? 10, () => performance.now())
-  const tokens = accessTokens({ clientId: v2.client_id, apiKey: v2.api_key, now })
+  const limit = rateLimit(
+    options.requestsPerSecond ?? 10,
+    () => performance.now(),
+  )
+  const tokens = accessTokens({
+    clientId: v2.client_id,
+    apiKey: v2.api_key,
+    now,
+  })
   const signed = signedTokens({ ...v3, now })
   const injected = faults()
   const parts = { catalog, faults: injected, log, limit, tokens, signed }

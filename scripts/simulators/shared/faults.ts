@@ -10,7 +10,12 @@ export type Fault =
     path?: string
   }
   & (
-    | { kind: 'status'; status: number; headers?: Record<string, string>; body?: string }
+    | {
+      kind: 'status'
+      status: number
+      headers?: Record<string, string>
+      body?: string
+    }
     /** 429 with `Retry-After`: seconds as a number, anything else (a date) as text. */
     | { kind: 'retry_after'; retry_after: number | string; status?: number }
     /** Takes the request and never answers. */
@@ -68,13 +73,17 @@ export function faults(): Faults {
     },
     next(path) {
       for (const entry of waiting) {
-        if (entry.fault.path !== undefined && !path.includes(entry.fault.path)) continue
+        if (
+          entry.fault.path !== undefined && !path.includes(entry.fault.path)
+        ) continue
         if (entry.after > 0) {
           entry.after -= 1
           continue
         }
         entry.times -= 1
-        if (entry.times <= 0) waiting = waiting.filter((other) => other !== entry)
+        if (entry.times <= 0) {
+          waiting = waiting.filter((other) => other !== entry)
+        }
         return entry.fault
       }
       return null

@@ -13,7 +13,11 @@ export type SimulatorRequest = {
   fault: Fault | null
 }
 
-export type SimulatorAnswer = { status?: number; headers?: Record<string, string>; body: unknown }
+export type SimulatorAnswer = {
+  status?: number
+  headers?: Record<string, string>
+  body: unknown
+}
 
 export type SimulatorServer = { url: string; stop(): Promise<void> }
 
@@ -24,7 +28,9 @@ export type SimulatorServerOptions = {
   /** Answers the platform's own routes. */
   answer(request: SimulatorRequest): SimulatorAnswer | Promise<SimulatorAnswer>
   /** Answers `/_control/…`; never spoiled by faults, never logged. */
-  control(request: SimulatorRequest): SimulatorAnswer | Promise<SimulatorAnswer>
+  control(
+    request: SimulatorRequest,
+  ): SimulatorAnswer | Promise<SimulatorAnswer>
 }
 
 /** Starts a server on 127.0.0.1. `body` of an answer is sent as it is when text, else as JSON. */
@@ -34,8 +40,9 @@ export async function startSimulatorServer(
   const server = createServer((request, response) => {
     respond(request, response, options).catch((error: unknown) => {
       const message = error instanceof Error ? error.message : String(error)
-      if (!response.headersSent) send(response, { status: 500, body: { error: message } })
-      else response.destroy()
+      if (!response.headersSent) {
+        send(response, { status: 500, body: { error: message } })
+      } else response.destroy()
     })
   })
   server.keepAliveTimeout = 30_000
@@ -65,12 +72,16 @@ async function respond(
     method: incoming.method ?? 'GET',
     url: new URL(path, `http://${incoming.headers.host ?? '127.0.0.1'}`),
     headers: Object.fromEntries(
-      Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
+      Object.entries(incoming.headers).map((
+        [name, value],
+      ) => [name, String(value)]),
     ),
     body: await readBody(incoming),
     fault: null,
   }
-  if (path.startsWith('/_control/')) return send(response, await options.control(request))
+  if (path.startsWith('/_control/')) {
+    return send(response, await options.control(request))
+  }
 
   const fault = options.faults.next(path)
   const log = (status: number) =>
@@ -141,7 +152,10 @@ function cutShort(response: ServerResponse, answer: SimulatorAnswer): void {
     'content-type': 'application/json;charset=UTF-8',
     'content-length': body.length,
   })
-  response.write(body.subarray(0, Math.floor(body.length / 2)), () => response.destroy())
+  response.write(
+    body.subarray(0, Math.floor(body.length / 2)),
+    () => response.destroy(),
+  )
 }
 
 const textOf = (body: unknown) => typeof body === 'string' ? body : JSON.stringify(body)

@@ -25,7 +25,9 @@ export function requestLog(capacity = 10_000): RequestLog {
   return {
     entries,
     add(entry) {
-      if (entries.length >= capacity) entries.splice(0, Math.ceil(capacity / 10))
+      if (entries.length >= capacity) {
+        entries.splice(0, Math.ceil(capacity / 10))
+      }
       entries.push(entry)
     },
     clear: () => void (entries.length = 0),

@@ -12,14 +12,23 @@ const KEEP_ID: readonly Damage[] = [
   }),
   (product) => ({
     ...product,
-    product_configurable_fields: { ...product.product_configurable_fields, name: undefined },
+    product_configurable_fields: {
+      ...product.product_configurable_fields,
+      name: undefined,
+    },
   }),
   (product) => ({ ...product, product_configurable_fields: null }),
-  (product) => ({ ...product, sellable_quantity: { total: product.sellable_quantity } }),
+  (product) => ({
+    ...product,
+    sellable_quantity: { total: product.sellable_quantity },
+  }),
   (product) => ({ ...product, last_updated_at: 'yesterday' }),
   (product) => ({
     ...product,
-    product_configurable_fields: { ...product.product_configurable_fields, name: '' },
+    product_configurable_fields: {
+      ...product.product_configurable_fields,
+      name: '',
+    },
   }),
 ]
 
@@ -28,7 +37,10 @@ const KEEP_ID: readonly Damage[] = [
  * repaired. `mayLoseId` is for products nobody has synced yet: one that loses its id later cannot be
  * told from a new one, and no reader could be right about it.
  */
-export function breakProduct(product: TreezProduct, mayLoseId: boolean): Record<string, unknown> {
+export function breakProduct(
+  product: TreezProduct,
+  mayLoseId: boolean,
+): Record<string, unknown> {
   const way = Number.parseInt(product.product_id.slice(0, 6), 16)
   if (mayLoseId && way % 7 === 0) return loseId(product)
   return KEEP_ID[way % KEEP_ID.length]!(product)

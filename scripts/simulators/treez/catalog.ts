@@ -79,7 +79,9 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return sorted
   }
   const put = (product: TreezProduct, previous?: Entry) => {
-    const sound = JSON.stringify(options.recordSize === 'compact' ? compact(product) : product)
+    const sound = JSON.stringify(
+      options.recordSize === 'compact' ? compact(product) : product,
+    )
     const entry: Entry = {
       id: product.product_id,
       name: product.product_configurable_fields.name,
@@ -122,7 +124,10 @@ export function createCatalog(options: CatalogOptions): Catalog {
   const setBroken = (chosen: Entry[], broken: boolean) =>
     chosen.map((entry) => {
       // Breaking and repairing are edits at the store, so a delta shows them.
-      put({ ...read(entry), last_updated_at: treezTimestamp(options.now()) }, { ...entry, broken })
+      put({ ...read(entry), last_updated_at: treezTimestamp(options.now()) }, {
+        ...entry,
+        broken,
+      })
       return entry.id
     })
   const kind = (which: 'all' | 'sound' | 'broken') =>
@@ -142,15 +147,21 @@ export function createCatalog(options: CatalogOptions): Catalog {
       if (filtered?.key !== key) {
         const ids = filter.ids && new Set(filter.ids)
         const entriesInOrder = inOrder().filter((entry) =>
-          (filter.active === 'ALL' || entry.active === (filter.active === 'TRUE')) &&
-          (filter.category === undefined || entry.category === filter.category) &&
-          (filter.updatedAfter === undefined || entry.updatedAt > filter.updatedAfter) &&
+          (filter.active === 'ALL' ||
+            entry.active === (filter.active === 'TRUE')) &&
+          (filter.category === undefined ||
+            entry.category === filter.category) &&
+          (filter.updatedAfter === undefined ||
+            entry.updatedAt > filter.updatedAfter) &&
           (!ids || ids.has(entry.id))
         )
         filtered = { key, entries: entriesInOrder }
       }
       const slice = filtered.entries.slice((page - 1) * size, page * size)
-      return { products: slice.map((entry) => entry.wire), total: filtered.entries.length }
+      return {
+        products: slice.map((entry) => entry.wire),
+        total: filtered.entries.length,
+      }
     },
     find: (id) => entries.get(id)?.wire,
     list: (which = 'all') =>
@@ -163,9 +174,16 @@ export function createCatalog(options: CatalogOptions): Catalog {
         // Without a patch: a new price where there is one, else a new description.
         const fields: ProductPatch = patch ??
           (price === null
-            ? { e_commerce: { product_description: `Updated text ${generated}-${index}` } }
+            ? {
+              e_commerce: {
+                product_description: `Updated text ${generated}-${index}`,
+              },
+            }
             : { pricing: { price_sell: Math.round(price * 100 + 110) / 100 } })
-        put({ ...merged(product, fields), last_updated_at: treezTimestamp(options.now()) }, entry)
+        put({
+          ...merged(product, fields),
+          last_updated_at: treezTimestamp(options.now()),
+        }, entry)
         return entry.id
       })
     },
@@ -194,7 +212,10 @@ export function createCatalog(options: CatalogOptions): Catalog {
       return choose(which).map((entry) => {
         const product = read(entry)
         const left = Math.max(0, product.sellable_quantity - quantity)
-        put({ ...product, sellable_quantity: left, above_threshold: left > 5 }, entry)
+        put(
+          { ...product, sellable_quantity: left, above_threshold: left > 5 },
+          entry,
+        )
         return entry.id
       })
     },
@@ -225,7 +246,8 @@ function merged(product: TreezProduct, patch: ProductPatch): TreezProduct {
   const result: Record<string, unknown> = { ...product }
   for (const [key, value] of Object.entries(patch)) {
     const current = result[key]
-    const nested = typeof value === 'object' && value !== null && !Array.isArray(value) &&
+    const nested = typeof value === 'object' && value !== null &&
+      !Array.isArray(value) &&
       typeof current === 'object' && current !== null
     result[key] = nested ? { ...current, ...value } : value
   }

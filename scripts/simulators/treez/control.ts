@@ -70,7 +70,9 @@ const Which = z.union([
   z.strictObject({ count: z.int().nonnegative() }).transform(({ count }) => count),
   z.strictObject({ ids: z.array(z.string()) }).transform(({ ids }) => ids),
 ])
-const withFields = z.looseObject({ fields: z.record(z.string(), z.unknown()).optional() })
+const withFields = z.looseObject({
+  fields: z.record(z.string(), z.unknown()).optional(),
+})
 
 /** `POST /_control/<verb>` with JSON, `GET /_control/catalog` and `GET /_control/requests`. */
 export function answerControl(
@@ -85,27 +87,41 @@ export function answerControl(
     const { fields, ...which } = withFields.parse(body)
     switch (verb) {
       case 'change':
-        return ids(control.change(Which.parse(which), fields as ProductPatch | undefined))
+        return ids(
+          control.change(
+            Which.parse(which),
+            fields as ProductPatch | undefined,
+          ),
+        )
       case 'remove':
         return ids(control.remove(Which.parse(which)))
       case 'break':
         return ids(control.breakRecords(Which.parse(which)))
       case 'repair':
         return ids(
-          control.repairRecords(Object.keys(which).length ? Which.parse(which) : undefined),
+          control.repairRecords(
+            Object.keys(which).length ? Which.parse(which) : undefined,
+          ),
         )
       case 'sell':
         return ids(control.sell(Which.parse(which)))
       case 'add':
-        return ids(control.add(z.strictObject({ count: z.int().nonnegative() }).parse(which).count))
+        return ids(
+          control.add(
+            z.strictObject({ count: z.int().nonnegative() }).parse(which).count,
+          ),
+        )
       case 'merge': {
-        const pair = z.strictObject({ loser: z.string(), survivor: z.string() }).parse(which)
+        const pair = z.strictObject({ loser: z.string(), survivor: z.string() })
+          .parse(which)
         control.merge(pair.loser, pair.survivor)
         return done
       }
       case 'fault':
         control.setFault(
-          z.looseObject({ kind: z.string().refine((kind) => FAULT_KINDS.has(kind)) }).parse(
+          z.looseObject({
+            kind: z.string().refine((kind) => FAULT_KINDS.has(kind)),
+          }).parse(
             which,
           ) as Fault,
         )
@@ -118,7 +134,8 @@ export function answerControl(
         return done
       case 'rate-limit':
         control.rateLimit(
-          z.strictObject({ requests_per_second: z.number().nonnegative() }).parse(which)
+          z.strictObject({ requests_per_second: z.number().nonnegative() })
+            .parse(which)
             .requests_per_second,
         )
         return done
@@ -127,18 +144,25 @@ export function answerControl(
         return done
     }
   } catch (error) {
-    return { status: 400, body: { error: error instanceof Error ? error.message : String(error) } }
+    return {
+      status: 400,
+      body: { error: error instanceof Error ? error.message : String(error) },
+    }
   }
   return { status: 404, body: { error: `no such control: ${verb}` } }
 }
 
 const done: SimulatorAnswer = { body: { ok: true } }
-const ids = (changed: string[]): SimulatorAnswer => ({ body: { ok: true, ids: changed } })
+const ids = (changed: string[]): SimulatorAnswer => ({
+  body: { ok: true, ids: changed },
+})
 
 function read(verb: string, url: URL, parts: ControlParts): SimulatorAnswer {
   if (verb === 'requests') return { body: parts.log.entries }
   if (verb === 'catalog') {
-    const which = z.enum(['all', 'sound', 'broken']).parse(url.searchParams.get('which') ?? 'all')
+    const which = z.enum(['all', 'sound', 'broken']).parse(
+      url.searchParams.get('which') ?? 'all',
+    )
     return { body: parts.catalog.list(which) }
   }
   return { status: 404, body: { error: `no such control: ${verb}` } }

@@ -5,15 +5,31 @@ import { CATEGORY_TYPES, type CategoryType, type TreezProduct, treezTimestamp } 
 type Line = {
   nouns: readonly string[]
   subtypes: readonly string[]
-  sizes: readonly { size: string | null; amount: number | null; uom: string | null }[]
+  sizes: readonly {
+    size: string | null
+    amount: number | null
+    uom: string | null
+  }[]
   /** In cents. */
   price: readonly [number, number]
 }
 
 const each = { size: '1 EA', amount: 1, uom: 'EACH' } as const
-const grams = (amount: number) => ({ size: `${amount} G`, amount, uom: 'GRAMS' })
-const milligrams = (amount: number) => ({ size: `${amount} MG`, amount, uom: 'MILLIGRAMS' })
-const millilitres = (amount: number) => ({ size: `${amount} ML`, amount, uom: 'MILLILITERS' })
+const grams = (amount: number) => ({
+  size: `${amount} G`,
+  amount,
+  uom: 'GRAMS',
+})
+const milligrams = (amount: number) => ({
+  size: `${amount} MG`,
+  amount,
+  uom: 'MILLIGRAMS',
+})
+const millilitres = (amount: number) => ({
+  size: `${amount} ML`,
+  amount,
+  uom: 'MILLILITERS',
+})
 
 const LINES: Record<CategoryType, Line> = {
   BEVERAGE: {
@@ -29,7 +45,13 @@ const LINES: Record<CategoryType, Line> = {
     price: [2000, 6500],
   },
   EDIBLE: {
-    nouns: ['Gummies', 'Chocolate Bar', 'Mints', 'Caramels', 'Crème Brûlée Bites'],
+    nouns: [
+      'Gummies',
+      'Chocolate Bar',
+      'Mints',
+      'Caramels',
+      'Crème Brûlée Bites',
+    ],
     subtypes: ['GUMMY', 'CHOCOLATE', 'CANDY'],
     sizes: [milligrams(10), milligrams(100)],
     price: [600, 3200],
@@ -47,7 +69,14 @@ const LINES: Record<CategoryType, Line> = {
     price: [800, 28000],
   },
   MERCH: {
-    nouns: ['T-Shirt', 'Rolling Tray', 'Enamel Pin', 'Beanie', 'Grinder', 'Lighter'],
+    nouns: [
+      'T-Shirt',
+      'Rolling Tray',
+      'Enamel Pin',
+      'Beanie',
+      'Grinder',
+      'Lighter',
+    ],
     subtypes: ['APPAREL', 'ACCESSORY'],
     sizes: [each, { size: 'L', amount: 1, uom: 'EACH' }],
     price: [200, 6000],
@@ -98,9 +127,10 @@ const LINES: Record<CategoryType, Line> = {
 
 const FIRST = 'Lemon Blue Purple Golden Midnight Velvet Wild Cosmic Frosted Coastal Sunset Emerald'
   .split(' ')
-const SECOND = 'Drift Dream Haze Punch Kush Orchard Cookie Tide Lantern Mirage Ember Canyon'.split(
-  ' ',
-)
+const SECOND = 'Drift Dream Haze Punch Kush Orchard Cookie Tide Lantern Mirage Ember Canyon'
+  .split(
+    ' ',
+  )
 const BRANDS = [
   'Acme',
   'Harbor & Pine',
@@ -113,7 +143,15 @@ const BRANDS = [
   'Fieldnotes',
   'Pacific Stone Works',
 ]
-const FLAVORS = ['LEMON', 'EARTHY', 'PINE', 'BERRY', 'DIESEL', 'VANILLA', 'GRAPE']
+const FLAVORS = [
+  'LEMON',
+  'EARTHY',
+  'PINE',
+  'BERRY',
+  'DIESEL',
+  'VANILLA',
+  'GRAPE',
+]
 const EFFECTS = ['HAPPY', 'RELAXED', 'UPLIFTED', 'SLEEPY', 'FOCUSED']
 const GENERAL = ['GLUTEN FREE', 'VEGAN', 'LOCAL', 'SUN GROWN']
 /** Flower by weight is what stores sell in tiers; the cents are of the kind that upset floats. */
@@ -125,7 +163,11 @@ const TIERS = [
 ]
 
 /** One sound product. `index` keeps the names apart; `now` bounds `last_updated_at`. */
-export function generateProduct(random: SeededRandom, index: number, now: number): TreezProduct {
+export function generateProduct(
+  random: SeededRandom,
+  index: number,
+  now: number,
+): TreezProduct {
   // Every category comes up even in a small catalog.
   const category = index < CATEGORY_TYPES.length
     ? CATEGORY_TYPES[index] as CategoryType
@@ -145,10 +187,16 @@ export function generateProduct(random: SeededRandom, index: number, now: number
     product_id: id,
     catalog_parent_id: random.uuid(),
     product_status: random.chance(0.92) ? 'ACTIVE' : 'DEACTIVATED',
-    last_updated_at: treezTimestamp(now - random.between(60_000, 400 * 86_400_000)),
+    last_updated_at: treezTimestamp(
+      now - random.between(60_000, 400 * 86_400_000),
+    ),
     sellable_quantity: stock,
     sellable_quantity_detail: stock === 0 ? [] : [
-      { inventory_type: 'ADULT', location: 'FRONT OF HOUSE', sellable_quantity: front },
+      {
+        inventory_type: 'ADULT',
+        location: 'FRONT OF HOUSE',
+        sellable_quantity: front,
+      },
       ...(stock > front
         ? [{
           inventory_type: random.chance(0.2) ? 'MEDICAL' as const : 'ADULT' as const,
@@ -209,7 +257,10 @@ export function generateProduct(random: SeededRandom, index: number, now: number
       : [],
     e_commerce: {
       all_images: pictured
-        ? [image, ...(random.chance(0.3) ? [image.replace('1.jpg', '2.jpg')] : [])]
+        ? [
+          image,
+          ...(random.chance(0.3) ? [image.replace('1.jpg', '2.jpg')] : []),
+        ]
         : [],
       primary_image: pictured ? image : null,
       menu_title: random.chance(0.5) ? title : null,

@@ -22,39 +22,56 @@ export type TreezRoutes = {
   limit: RateLimit
 }
 
-export function answerTreez(request: SimulatorRequest, parts: TreezRoutes): SimulatorAnswer {
+export function answerTreez(
+  request: SimulatorRequest,
+  parts: TreezRoutes,
+): SimulatorAnswer {
   const path = request.url.pathname
   const v2 = `/v2.0/dispensary/${parts.dispensary}`
   const v3 = `/dispensary/v3/${parts.dispensary}`
 
-  if (path === '/service/jwt-validation') return validateSignedToken(request, parts)
+  if (path === '/service/jwt-validation') {
+    return validateSignedToken(request, parts)
+  }
   const version = path.startsWith(`${v2}/`) ? v2 : path.startsWith(`${v3}/`) ? v3 : null
   if (version === null) return failure('NOT_FOUND', 'No such dispensary', 404)
-  if (!parts.limit.take(version === v2 ? parts.clientId : parts.certificateId)) {
+  if (
+    !parts.limit.take(version === v2 ? parts.clientId : parts.certificateId)
+  ) {
     // No Retry-After: Treez documents none.
     return failure('TOO_MANY_REQUESTS', 'Request limit exceeded', 429)
   }
 
   const rest = path.slice(version.length)
   if (version === v2 && rest === '/config/api/gettokens') {
-    if (request.method !== 'POST') return failure('METHOD_NOT_ALLOWED', request.method, 405)
+    if (request.method !== 'POST') {
+      return failure('METHOD_NOT_ALLOWED', request.method, 405)
+    }
     return parts.tokens.exchange(request.body)
   }
   const refused = version === v2
     ? parts.tokens.refuse(request.headers)
     : parts.signed.refuse(request.headers, request.url)
   if (refused) return refused
-  if (request.method !== 'GET') return failure('METHOD_NOT_ALLOWED', request.method, 405)
+  if (request.method !== 'GET') {
+    return failure('METHOD_NOT_ALLOWED', request.method, 405)
+  }
 
-  if (rest === '/product/product_list') return listProducts(request, parts.catalog, undefined)
+  if (rest === '/product/product_list') {
+    return listProducts(request, parts.catalog, undefined)
+  }
   if (rest.startsWith(DELTA)) {
     const text = decodeURIComponent(rest.slice(DELTA.length))
     const after = TIMESTAMP.test(text) ? Date.parse(text) : NaN
-    if (Number.isNaN(after)) return failure('INVALID_DATE_FORMAT', `Cannot read ${text}`, 400)
+    if (Number.isNaN(after)) {
+      return failure('INVALID_DATE_FORMAT', `Cannot read ${text}`, 400)
+    }
     return listProducts(request, parts.catalog, after)
   }
   if (rest.startsWith('/product/')) {
-    const product = parts.catalog.find(decodeURIComponent(rest.slice('/product/'.length)))
+    const product = parts.catalog.find(
+      decodeURIComponent(rest.slice('/product/'.length)),
+    )
     return product === undefined
       ? failure('PRODUCT_NOT_FOUND', 'No such product', 404)
       : productList([product], 1)
@@ -74,10 +91,18 @@ function listProducts(
   const category = query.get('category_type')?.toUpperCase()
   const ids = (query.get('ID') ?? query.get('id'))?.split(',').filter((id) => id !== '')
 
-  if (!Number.isInteger(page) || page < 1) return failure('INCORRECT_VALUE', 'page', 400)
-  if (!Number.isInteger(size) || size < 1) return failure('INCORRECT_VALUE', 'pagesize', 400)
+  if (!Number.isInteger(page) || page < 1) {
+    return failure('INCORRECT_VALUE', 'page', 400)
+  }
+  if (!Number.isInteger(size) || size < 1) {
+    return failure('INCORRECT_VALUE', 'pagesize', 400)
+  }
   if (size > MAX_PAGE_SIZE || (ids?.length ?? 0) > MAX_IDS) {
-    return failure('RESPONSE_LIMIT_EXCEEDS', `At most ${MAX_PAGE_SIZE} products`, 200)
+    return failure(
+      'RESPONSE_LIMIT_EXCEEDS',
+      `At most ${MAX_PAGE_SIZE} products`,
+      200,
+    )
   }
   if (!['TRUE', 'FALSE', 'ALL'].includes(active)) {
     return failure('INVALID_ACTIVE_PARAMETER', active, 400)
@@ -90,9 +115,15 @@ function listProducts(
     case 'empty':
       return productList([], 0)
     case 'fail_result':
-      return failure(request.fault.reason ?? 'INTERNAL_ERROR', 'Something went wrong', 200)
+      return failure(
+        request.fault.reason ?? 'INTERNAL_ERROR',
+        'Something went wrong',
+        200,
+      )
     case 'no_data':
-      return { body: { resultCode: 'SUCCESS', resultReason: null, resultDetail: null } }
+      return {
+        body: { resultCode: 'SUCCESS', resultReason: null, resultDetail: null },
+      }
   }
   const filter: ProductFilter = {
     active: active as ProductFilter['active'],
@@ -100,12 +131,21 @@ function listProducts(
     updatedAfter,
     ids,
   }
-  const shown = catalog.page(filter, request.fault?.kind === 'repeated_page' ? 1 : page, size)
+  const shown = catalog.page(
+    filter,
+    request.fault?.kind === 'repeated_page' ? 1 : page,
+    size,
+  )
   return productList(shown.products, shown.total)
 }
 
-function validateSignedToken(request: SimulatorRequest, parts: TreezRoutes): SimulatorAnswer {
-  if (request.method !== 'POST') return failure('METHOD_NOT_ALLOWED', request.method, 405)
+function validateSignedToken(
+  request: SimulatorRequest,
+  parts: TreezRoutes,
+): SimulatorAnswer {
+  if (request.method !== 'POST') {
+    return failure('METHOD_NOT_ALLOWED', request.method, 405)
+  }
   const refused = parts.signed.refuse(request.headers, request.url)
   if (refused) return refused
   return {
@@ -114,7 +154,10 @@ function validateSignedToken(request: SimulatorRequest, parts: TreezRoutes): Sim
       timeRemaining: 29_000,
       integratorDetails: { certificateId: parts.certificateId },
       permissions: {
-        organization: [{ permissions: ['READ_PRODUCT'], dispensaries: [parts.dispensary] }],
+        organization: [{
+          permissions: ['READ_PRODUCT'],
+          dispensaries: [parts.dispensary],
+        }],
       },
       rateLimit: { limit: 30, remaining: 29, reset: 1, allowed: true },
     },

@@ -25,10 +25,17 @@ export function signedTokens(
     : options.publicKey
   let revoked = false
   const unauthorized = () =>
-    failure('UNAUTHORIZED', 'Full authentication is required to access this resource', 401)
+    failure(
+      'UNAUTHORIZED',
+      'Full authentication is required to access this resource',
+      401,
+    )
   return {
     refuse(headers, url) {
-      const [segment, signature] = (headers['authorization'] ?? '').replace(/^Bearer /, '').split(
+      const [segment, signature] = (headers['authorization'] ?? '').replace(
+        /^Bearer /,
+        '',
+      ).split(
         '.',
       )
       if (revoked || !segment || !signature) return unauthorized()
@@ -47,12 +54,18 @@ export function signedTokens(
         return unauthorized()
       }
       const bare = `${url.origin}${url.pathname}`
-      if (claims['iss'] !== options.certificateId || claims['oid'] !== options.organizationId) {
+      if (
+        claims['iss'] !== options.certificateId ||
+        claims['oid'] !== options.organizationId
+      ) {
         return unauthorized()
       }
-      if (claims['aud'] !== url.href && claims['aud'] !== bare) return unauthorized()
+      if (claims['aud'] !== url.href && claims['aud'] !== bare) {
+        return unauthorized()
+      }
       const { iat, exp } = claims
-      const inMs = typeof iat === 'number' && typeof exp === 'number' && iat > 1e12 && exp > 1e12
+      const inMs = typeof iat === 'number' && typeof exp === 'number' &&
+        iat > 1e12 && exp > 1e12
       if (!inMs || exp - iat > LIFE_MS || exp <= iat) {
         return failure('BAD_REQUEST', 'Token time span is not valid', 400)
       }

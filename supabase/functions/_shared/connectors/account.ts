@@ -1,0 +1,221 @@
+// One account at one platform: its pages, a look-up by id, and a check that it still works.
+import { ProviderAnswer } from '../http/answer.ts'
+import type { HttpClient } from '../http/client.ts'
+import type { Clock } from '../platform/clock.ts'
+import { AppError } from '../platform/errors.ts'
+import { addresses, type ConnectorOverrides } from './addresses.ts'
+import { openAuthentication } from './authenticate.ts'
+import { platformCaller } from './call-platform.ts'
+import { type Connector, findStream, type Stream } from './define-connector.ts'
+import type { TokenCache } from './token-cache.ts'
+import { fillValues } from './vocabulary/fill-template.ts'
+import { isExpired, nextCursor, type PageCursor, pageQuery, pageSize } from './vocabulary/paging.ts'
+
+export type { PageCursor } from './vocabulary/paging.ts'
+export type { TokenCache } from './token-cache.ts'
+
+export type PageRequest = {
+  /** Only what changed after this, RFC 3339; null for everything. The overlap is added here. */
+  since: string | null
+  /** The place to continue from; null for the first page. */
+  cursor: PageCursor | null
+  /** Records a page; keep it through one scan. Never more than the connector allows. */
+  size?: number
+}
+
+export type Page = {
+  records: unknown[]
+  /** Null after the last page. */
+  next: PageCursor | null
+  /** Records in the whole list, where the platform says. */
+  total?: number
+  /** When the request left, RFC 3339: what the page shows is at least this new. */
+  fetched_at: string
+}
+
+/** Errors are AppErrors with `provider_…` codes. */
+export type Account = {
+  /** @throws also `provider_repeated_page`, `provider_cursor_expired`: begin that scan again. */
+  fetchPage(stream: string, request: PageRequest): Promise<Page>
+  /** The raw records of those ids that the platform still has. Any number of ids. */
+  lookup(stream: string, ids: string[]): Promise<unknown[]>
+  /** Proves that the credentials work, with one cheap call. */
+  check(): Promise<{ account_name?: string }>
+}
+
+export type AccountOptions = {
+  connector: Connector
+  /** As stored, or as the form sent them: they are checked here. */
+  settings: unknown
+  credentials: unknown
+  http: HttpClient
+  clock: Clock
+  overrides?: ConnectorOverrides
+  tokens: TokenCache
+}
+
+/** @throws AppError `invalid_settings` or `invalid_credentials` before anything is sent. */
+export function openAccount(options: AccountOptions): Account {
+  const { connector, clock, http } = options
+  const account = connector.readAccount(options)
+  const address = addresses(connector, account.settings, options.overrides)
+  const authentication = openAuthentication({
+    ...options,
+    account,
+    address: address.of,
+  })
+  const call = platformCaller({ connector, account, http, authentication })
+  const refuseRepetition = repetitionGuard(connector)
+
+  const fetchPage: Account['fetchPage'] = async (name, request) => {
+    const { since, cursor } = request
+    const stream = findStream(connector, name)
+    const { pagination } = stream
+    const size = pageSize(pagination, request.size)
+    const list = cursor && 'url' in cursor
+      ? { url: address.ofLink(cursor.url), query: {} }
+      : listCall(stream, since, address.of)
+    const fetchedAt = clock.now().toISOString()
+    const answer = await call({
+      ...list,
+      query: { ...list.query, ...pageQuery(pagination, cursor, size) },
+    })
+      .catch((error: unknown) => {
+        throw isExpired(cursor, statusOf(error))
+          ? new AppError('provider_cursor_expired', { cause: error })
+          : error
+      })
+    const records = readRecords(connector, stream, answer.body)
+    refuseRepetition(stream, cursor, records)
+    const total = stream.total(answer.body)
+    const next = nextCursor(pagination, cursor, size, {
+      ...answer,
+      count: records.length,
+      total,
+    })
+    return {
+      records,
+      next,
+      ...(total === undefined ? {} : { total }),
+      fetched_at: fetchedAt,
+    }
+  }
+
+  const lookup: Account['lookup'] = async (name, ids) => {
+    const stream = findStream(connector, name)
+    if (!stream.lookup) {
+      throw new TypeError(`${connector.slug} cannot look up ${name}`)
+    }
+    const { param, max, separator = ',' } = stream.lookup
+    const found: unknown[] = []
+    for (let start = 0; start < ids.length; start += max) {
+      const asked = ids.slice(start, start + max)
+      const first = pageQuery(
+        stream.pagination,
+        null,
+        pageSize(stream.pagination, max),
+      )
+      const { body } = await call({
+        url: address.of(stream.path),
+        query: { ...stream.query, ...first, [param]: asked.join(separator) },
+      })
+      const records = readRecords(connector, stream, body)
+      // A platform that ignores the filter answers with its first page: that proves nothing.
+      if (
+        records.some((record) => !asked.includes(stream.id(record) ?? asked[0]!))
+      ) {
+        throw new AppError('provider_bad_answer', {
+          detail: `${connector.name} answered with other ${name} than those asked for.`,
+        })
+      }
+      found.push(...records)
+    }
+    return found
+  }
+
+  const check: Account['check'] = async () => {
+    const { settings } = account
+    const declared = connector.check(settings)
+    if (!declared) {
+      const [first] = Object.keys(connector.streams)
+      if (first === undefined) {
+        throw new TypeError(`${connector.slug} has nothing to check`)
+      }
+      await fetchPage(first, { since: null, cursor: null, size: 1 })
+      return {}
+    }
+    const { body } = await call({
+      method: declared.method ?? 'GET',
+      url: address.of(declared.path),
+      query: fillValues(declared.query ?? {}, settings),
+    })
+    const name = declared.accountName?.(body)
+    return name === undefined ? {} : { account_name: name }
+  }
+
+  return { fetchPage, lookup, check }
+}
+
+function listCall(
+  stream: Stream,
+  since: string | null,
+  address: (path: string) => string,
+) {
+  const { incremental, path, query } = stream
+  if (since === null || !incremental) return { url: address(path), query }
+  const from = new Date(Date.parse(since) - incremental.overlapSeconds * 1000)
+  const time = incremental.format?.(from) ?? from.toISOString()
+  return {
+    url: address(
+      (incremental.path ?? path).replaceAll(
+        '{since}',
+        encodeURIComponent(time),
+      ),
+    ),
+    query: {
+      ...query,
+      ...(incremental.param === undefined ? {} : { [incremental.param]: time }),
+    },
+  }
+}
+
+function readRecords(
+  connector: Connector,
+  stream: Stream,
+  body: unknown,
+): unknown[] {
+  const records = stream.records(body)
+  if (Array.isArray(records)) return records
+  throw new AppError('provider_bad_answer', {
+    detail: `${connector.name} answered without a list of ${stream.name}.`,
+  })
+}
+
+/** A platform that ignores the paging would feed the same page for ever. */
+function repetitionGuard(connector: Connector) {
+  const lastPages = new Map<string, { cursor: string; ids: string }>()
+  return (stream: Stream, cursor: PageCursor | null, records: unknown[]) => {
+    const last = lastPages.get(stream.name)
+    const page = {
+      cursor: JSON.stringify(cursor),
+      ids: JSON.stringify(records.map((record) => stream.id(record))),
+    }
+    lastPages.set(stream.name, page)
+    // The same cursor again is the engine asking again, which is its right.
+    if (
+      !last || cursor === null || records.length === 0 ||
+      last.cursor === page.cursor
+    ) return
+    if (last.ids === page.ids) {
+      throw new AppError('provider_repeated_page', {
+        detail: `${connector.name} gave the same page of ${stream.name} twice.`,
+      })
+    }
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof AppError && error.cause instanceof ProviderAnswer
+    ? error.cause.status
+    : undefined
+}

@@ -1,0 +1,174 @@
+// How do an account's credentials get onto a request? One way for each kind of authentication.
+import type { HttpClient, HttpRequest } from '../http/client.ts'
+import type { Clock } from '../platform/clock.ts'
+import { AppError, type ErrorCode } from '../platform/errors.ts'
+import type { Connector } from './define-connector.ts'
+import type { TokenCache } from './token-cache.ts'
+import type { AccountValues, TokenExchange } from './vocabulary/auth.ts'
+
+export type Authentication = {
+  /** Gets ready what has to be fetched first; call it before each request. */
+  prepare(): Promise<void>
+  authorize: NonNullable<HttpRequest['authorize']>
+  /** Credentials that go into the query. */
+  query: Record<string, string>
+  /** After a refusal: true when there is something new to try. */
+  renew(): Promise<boolean>
+}
+
+export type AuthenticationParts = {
+  connector: Connector
+  account: AccountValues
+  http: HttpClient
+  clock: Clock
+  tokens: TokenCache
+  /** The address of a path below the account's base address. */
+  address(path: string): string
+}
+
+export function openAuthentication(parts: AuthenticationParts): Authentication {
+  const { connector, account, clock } = parts
+  const auth = connector.auth(account.settings)
+  switch (auth.type) {
+    case 'none':
+      return fixed({}, {})
+    case 'api_key':
+      if (auth.in === 'basic') {
+        const pair = `${auth.username(account)}:${auth.password(account)}`
+        return fixed({ authorization: `Basic ${base64(pair)}` }, {})
+      }
+      return auth.in === 'query'
+        ? fixed({}, { [auth.name]: auth.value(account) })
+        : fixed({ [auth.name]: auth.value(account) }, {})
+    case 'signed_request':
+      return {
+        ...fixed({}, {}),
+        authorize: ({ method, url, headers }) =>
+          setAll(
+            headers,
+            auth.headers(account, { method, url, now: clock.now() }),
+          ),
+      }
+    case 'token_exchange':
+      return exchanged(auth, parts)
+    case 'oauth2':
+      return signedIn(parts)
+  }
+}
+
+function fixed(
+  headers: Record<string, string>,
+  query: Record<string, string>,
+): Authentication {
+  return {
+    prepare: () => Promise.resolve(),
+    authorize: (request) => setAll(request.headers, headers),
+    query,
+    renew: () => Promise.resolve(false),
+  }
+}
+
+/** A token ends a little early for us, so that it does not end between here and there. */
+const EXPIRY_MARGIN_MS = 60_000
+
+function exchanged(
+  auth: TokenExchange,
+  parts: AuthenticationParts,
+): Authentication {
+  const { connector, account, http, clock, tokens } = parts
+  let token: { access_token: string; expires_at: string } | null = null
+  const isFresh = (held: { expires_at: string }) =>
+    Date.parse(held.expires_at) - EXPIRY_MARGIN_MS > clock.now().getTime()
+
+  async function exchange() {
+    const sent = clock.now().getTime()
+    const answer = await http.send({
+      method: 'POST',
+      url: parts.address(auth.request.path),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(auth.request.form(account)).toString(),
+      // Nothing is lost when the first token was made and its answer was not read.
+      repeatable: true,
+    }).catch((error: unknown) => {
+      throw isRefusal(error) ? refused(connector, account, error) : error
+    })
+    const read = auth.read(answer.json())
+    if (!read) throw refused(connector, account)
+    const made = {
+      access_token: read.access_token,
+      expires_at: new Date(sent + read.expires_in * 1000).toISOString(),
+    }
+    await tokens.write(made)
+    return made
+  }
+
+  return {
+    async prepare() {
+      if (token && isFresh(token)) return
+      const held = await tokens.read()
+      token = held && isFresh(held) ? held : await exchange()
+    },
+    authorize({ headers }) {
+      if (token) setAll(headers, auth.headers(token.access_token, account))
+    },
+    query: {},
+    async renew() {
+      // Another worker may have renewed meanwhile: its token is as good as ours would be.
+      const held = await tokens.read()
+      if (
+        held && token && held.access_token !== token.access_token &&
+        isFresh(held)
+      ) {
+        token = held
+        return true
+      }
+      token = null
+      await tokens.clear()
+      return true
+    },
+  }
+}
+
+function signedIn(
+  { connector, account, tokens }: AuthenticationParts,
+): Authentication {
+  let token: { access_token: string } | null = null
+  return {
+    ...fixed({}, {}),
+    async prepare() {
+      token = await tokens.read()
+      if (!token) throw refused(connector, account)
+    },
+    authorize({ headers }) {
+      if (token) headers.set('authorization', `Bearer ${token.access_token}`)
+    },
+  }
+}
+
+/** "The platform refuses the credentials", with the account's name and what to do. */
+export function refused(
+  connector: Connector,
+  account: AccountValues,
+  cause?: unknown,
+): AppError {
+  return new AppError('provider_unauthorized', {
+    detail: `${connector.name} refuses the credentials of "${connector.accountId(account)}"; ` +
+      'the owner has to connect it again.',
+    cause,
+  })
+}
+
+/** At the address that hands out tokens, every one of these means the same. */
+const REFUSALS: readonly ErrorCode[] = [
+  'provider_unauthorized',
+  'provider_forbidden',
+  'provider_rejected',
+]
+const isRefusal = (error: unknown) => error instanceof AppError && REFUSALS.includes(error.code)
+
+function setAll(headers: Headers, values: Record<string, string>): void {
+  for (const [name, value] of Object.entries(values)) headers.set(name, value)
+}
+
+/** `btoa` alone takes Latin-1 only. */
+const base64 = (text: string) => btoa(String.fromCharCode(...new TextEncoder().encode(text)))

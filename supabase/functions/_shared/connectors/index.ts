@@ -1,0 +1,13 @@
+// Which connectors are there? One line each; a test compares this list with the folder.
+import type { Connector } from './define-connector.ts'
+import { jsonFeed } from './json-feed.ts'
+import { treez } from './treez.ts'
+
+export const connectors: readonly Connector[] = [
+  jsonFeed,
+  treez,
+]
+
+export function findConnector(slug: string): Connector | undefined {
+  return connectors.find((connector) => connector.slug === slug)
+}
