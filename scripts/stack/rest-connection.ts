@@ -24,7 +24,12 @@ export class StrictConnection extends PostgresConnection {
       postgresOptions: {
         onnotice: () => {},
         // RPC arguments arrive here as JSON text already; encoding them again would make strings of them.
-        types: { json: leavesTextAlone(114), jsonb: leavesTextAlone(3802) },
+        types: {
+          json: leavesTextAlone(114),
+          jsonb: leavesTextAlone(3802),
+          timestamp: writtenAsJson(1114),
+          timestamptz: writtenAsJson(1184),
+        },
       },
     })
     this.#catalog = catalog
@@ -66,24 +71,21 @@ export class StrictConnection extends PostgresConnection {
     return await super.onPostgrestAST(await this.#encodeJsonText(query))
   }
 
-  // A text given for a json argument is a JSON string to PostgREST. Lite would take it for JSON's source.
+  // A text given for something of type json is a JSON string to PostgREST. Lite would take it for
+  // JSON's source (as it stands in an argument, after parsing it once in a row), and a boolean for SQL's.
   async #encodeJsonText(query: Query): Promise<Query> {
-    const { args } = query
-    if (query.type !== 'rpc' || query.httpMethod === 'GET' || !args || Array.isArray(args)) {
-      return query
+    const { args, values } = query
+    if (query.type === 'rpc' && query.httpMethod !== 'GET' && args && !Array.isArray(args)) {
+      const names = jsonArguments(await this.introspect(), query)
+      return { ...query, args: encode(args, names, JSON.stringify) }
     }
-    const schema = await this.introspect()
-    const candidates = (schema.functions ?? []).filter((candidate) =>
-      candidate.name === query.function && candidate.schema === (query.schema ?? 'public')
-    )
-    const isJson = (name: string) =>
-      candidates.some((candidate) =>
-        /^jsonb?$/.test(candidate.arg_types[candidate.arg_names.indexOf(name)] ?? '')
-      )
-    const encoded = Object.entries(args).map(([name, value]) =>
-      [name, typeof value === 'string' && isJson(name) ? JSON.stringify(value) : value] as const
-    )
-    return { ...query, args: Object.fromEntries(encoded) }
+    if (query.type !== 'rpc' && values) {
+      const names = jsonColumns(await this.introspect(), query)
+      const encodeRow = (row: object) =>
+        encode(row, names, (scalar) => JSON.stringify(JSON.stringify(scalar)))
+      return { ...query, values: Array.isArray(values) ? values.map(encodeRow) : encodeRow(values) }
+    }
+    return query
   }
 
   override normalizeDbError(error: unknown): unknown {
@@ -115,6 +117,45 @@ export class StrictConnection extends PostgresConnection {
   }
 }
 
+function jsonArguments(schema: Schema, query: Query): Set<string> {
+  const candidates = (schema.functions ?? []).filter((candidate) =>
+    candidate.name === query.function && candidate.schema === (query.schema ?? 'public')
+  )
+  return new Set(
+    candidates.flatMap(({ arg_names: names, arg_types: types }) =>
+      names.filter((_name, index) => isJson(types[index]))
+    ),
+  )
+}
+
+function jsonColumns(schema: Schema, query: Query): Set<string> {
+  const columns = schema.columns.filter((column) =>
+    column.table === query.from && column.schema === (query.schema ?? 'public') &&
+    isJson(column.pg_type ?? column.type)
+  )
+  return new Set(columns.map((column) => column.name))
+}
+
+function isJson(type: string | undefined): boolean {
+  return type === 'json' || type === 'jsonb'
+}
+
+function encode(
+  values: object,
+  names: Set<string>,
+  encodeScalar: (scalar: unknown) => string,
+): object {
+  if (names.size === 0) return values
+  return Object.fromEntries(
+    Object.entries(values).map((
+      [name, value],
+    ) => [
+      name,
+      names.has(name) && /string|boolean/.test(typeof value) ? encodeScalar(value) : value,
+    ]),
+  )
+}
+
 // Hosted preloads `safeupdate` for the Data API: a forgotten filter does not empty a table.
 function refuseWithoutWhere(query: Query): void {
   if (query.type !== 'update' && query.type !== 'delete') return
@@ -130,6 +171,16 @@ function leavesTextAlone(oid: number) {
     from: [oid],
     serialize: (value: unknown) => typeof value === 'string' ? value : JSON.stringify(value),
     parse: (text: string): unknown => JSON.parse(text),
+  }
+}
+
+// PostgREST lets Postgres make the JSON, which writes times as ISO 8601: 2026-11-20T10:21:53.37+00:00.
+function writtenAsJson(oid: number) {
+  return {
+    to: oid,
+    from: [oid],
+    serialize: (value: unknown) => value,
+    parse: (text: string) => text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'),
   }
 }
 
