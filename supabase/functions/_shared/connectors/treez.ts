@@ -12,7 +12,7 @@ import { timestamp } from './vocabulary/timestamp.ts'
 
 const settings = z.strictObject({
   dispensary: z.string().trim().regex(
-    /^[a-z0-9][a-z0-9-]*$/i,
+    /^[A-Za-z0-9][A-Za-z0-9-]*$/,
     'is the first part of your …treez.io address',
   )
     .meta({
@@ -30,7 +30,7 @@ const settings = z.strictObject({
       title: 'API version',
       description: 'v2: client id and API key. v3: a certificate.',
     }),
-  // Clients of Treez differ in the next four, and its documentation leaves them open.
+  // Clients of Treez differ in the next three, and its documentation leaves them open.
   token_prefix: z.enum(['', 'Bearer ']).default('')
     .meta({
       title: 'Token prefix',

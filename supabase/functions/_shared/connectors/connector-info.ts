@@ -1,0 +1,52 @@
+// What do the catalog table, the connect form and the docs know about a connector? Derived, not written.
+import { z } from 'zod'
+import type { ConnectorInfo, JsonSchema } from '../contracts/connectors.ts'
+import type { Connector } from './define-connector.ts'
+
+/** The row of `public.connectors`. */
+export function connectorInfo(connector: Connector): ConnectorInfo {
+  const streams = Object.values(connector.streams)
+  return {
+    slug: connector.slug,
+    name: connector.name,
+    description: connector.description,
+    category: connector.category,
+    docs_url: connector.docs,
+    auth_type: Object.values(connector.modes)[0]!.type,
+    settings_schema: jsonSchema(connector.settings),
+    credentials_schema: credentialsSchema(connector),
+    capabilities: [
+      ...streams.map((stream) => `sync_in:${stream.name}`),
+      ...streams.flatMap((stream) => stream.incremental ? [`incremental:${stream.name}`] : []),
+      ...(connector.webhooks ? ['webhooks'] : []),
+    ],
+    streams: streams.map((stream) => ({
+      name: stream.name,
+      direction: stream.direction,
+      incremental: stream.incremental !== undefined,
+      detects_deletes: true, // every stream is scanned whole from time to time
+    })),
+  }
+}
+
+/**
+ * One schema, or `oneOf` where a setting chooses: `x-when` in each branch names the setting and its
+ * value, so that a form shows the right fields.
+ */
+function credentialsSchema({ modes, modeSetting }: Connector): JsonSchema {
+  const schemas = Object.entries(modes)
+  if (modeSetting === null) return jsonSchema(schemas[0]![1].credentials)
+  return {
+    oneOf: schemas.map(([value, mode]) => ({
+      title: value,
+      'x-when': { [modeSetting]: value },
+      ...jsonSchema(mode.credentials),
+    })),
+  }
+}
+
+function jsonSchema(schema: z.ZodObject): JsonSchema {
+  // What a form has to send: fields with a default may be left out.
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' })
+  return rest
+}
