@@ -26,7 +26,7 @@ export interface RequestBudget {
  * @param key What shares the budget, such as `treez:some-store`.
  */
 export function databaseBudget(
-  db: Database,
+  db: Pick<Database, 'call'>,
   key: string,
   limit: { requestsPerSecond: number; burst: number },
 ): RequestBudget {

@@ -30,6 +30,9 @@ export function isWorthRetrying(error: unknown, repeatable: boolean): error is A
     (error.code === 'provider_unavailable' || error.code === 'provider_timeout')
 }
 
+// RFC 9110 section 5.6.7: each of its three forms begins with a day's name and has a full time.
+const HTTP_DATE = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d\d:\d\d:\d\d/i
+
 /**
  * Reads `Retry-After` (RFC 9110 section 10.2.3: seconds or an HTTP-date) as milliseconds from
  * `now`; `undefined` when there is none or it makes no sense.
@@ -38,8 +41,8 @@ export function readRetryAfter(headers: Headers, now: Date): number | undefined 
   const text = headers.get('retry-after')?.trim()
   if (!text) return undefined
   if (/^\d{1,12}$/.test(text)) return Math.min(Number(text) * 1_000, MAX_RETRY_AFTER_MS)
-  // Every form of HTTP-date starts with a day's name; Date.parse alone would accept "-5" as a year.
-  const date = /^(mon|tue|wed|thu|fri|sat|sun)/i.test(text) ? Date.parse(text) : NaN
+  // Date.parse alone would also accept "-5", as a year
+  const date = HTTP_DATE.test(text) ? Date.parse(text) : NaN
   if (Number.isNaN(date)) return undefined
   return Math.min(Math.max(date - now.valueOf(), 0), MAX_RETRY_AFTER_MS)
 }

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import {
+  AppError,
+  ERRORS,
+  toProblem,
+  toStoredError,
+} from '../../../supabase/functions/_shared/platform/errors.ts'
+
+describe('errors', () => {
+  it.each(Object.entries(ERRORS))(
+    '%s has a stable code, an error status and a title',
+    (code, error) => {
+      expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/)
+      expect(error.status).toBeGreaterThanOrEqual(400)
+      expect(error.status).toBeLessThan(600)
+      expect(error.title).not.toBe('')
+    },
+  )
+
+  it('an AppError becomes an RFC 9457 problem with its code, request id and fields', () => {
+    const error = new AppError('invalid_request', {
+      detail: 'name is missing',
+      errors: [{ path: 'name', message: 'is missing' }],
+    })
+
+    const problem = toProblem(error, 'request-1')
+
+    expect(problem).toEqual({
+      status: 400,
+      body: {
+        type: 'urn:plugboard:error:invalid_request',
+        title: 'The request is not valid',
+        status: 400,
+        detail: 'name is missing',
+        code: 'invalid_request',
+        request_id: 'request-1',
+        errors: [{ path: 'name', message: 'is missing' }],
+      },
+    })
+  })
+
+  it('the cause of an AppError is kept for logs and never answered', () => {
+    const error = new AppError('unavailable', { cause: new Error('password=hunter2') })
+
+    const { body } = toProblem(error, 'request-1')
+
+    expect(error.cause).toBeInstanceOf(Error)
+    expect(JSON.stringify(body)).not.toContain('hunter2')
+  })
+
+  it.each([new Error('at secret.ts:1'), 'at secret.ts:1', null, undefined, { secret: 1 }])(
+    'anything else thrown becomes internal_error and shows nothing of itself: %o',
+    (thrown) => {
+      const { status, body } = toProblem(thrown, 'request-1')
+
+      expect(status).toBe(500)
+      expect(body.code).toBe('internal_error')
+      expect(JSON.stringify(body)).not.toContain('secret')
+    },
+  )
+
+  it('a row keeps the code, what happened and who can act', () => {
+    const stored = toStoredError(
+      new AppError('provider_unauthorized', { detail: 'Connect again.' }),
+    )
+
+    expect(stored).toEqual({
+      code: 'provider_unauthorized',
+      message: 'Connect again.',
+      next: 'owner',
+    })
+  })
+
+  it('a row keeps nothing of an unknown error', () => {
+    const stored = toStoredError(new Error('token=abc'))
+
+    expect(stored.code).toBe('internal_error')
+    expect(stored.message).not.toContain('abc')
+  })
+})
