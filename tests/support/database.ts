@@ -1,0 +1,92 @@
+// Who is asking? Connections to the stack's Postgres as each kind of caller.
+import postgres from 'postgres'
+import { afterAll, inject } from 'vitest'
+import type { Person } from './people.ts'
+
+/** Callers as the Data API knows them: a signed-in person, nobody, or the secret key. */
+export type Actor = Person | 'anon' | 'service_role'
+
+export type TestDatabase = {
+  /** The superuser `supabase_admin`: reads what nobody may, for asserts. */
+  admin: postgres.Sql
+  /** The role `postgres`, which owns our tables and runs migrations and scheduled jobs. */
+  owner: postgres.Sql
+  /**
+   * Does `work` in one transaction with the actor's role and claims, on the connection the Data API
+   * uses; commits unless told to roll back. Transactions of several calls run side by side.
+   */
+  actAs<Result>(
+    actor: Actor,
+    work: (sql: postgres.TransactionSql) => Promise<Result>,
+    ending?: 'commit' | 'roll back',
+  ): Promise<Result>
+  /** Calls `public.<name>` with named arguments as the actor and answers its value, a row as an object. */
+  call<Result>(actor: Actor, name: string, args?: Record<string, unknown>): Promise<Result>
+}
+
+/** Opens connections to the shared stack for one test file and closes them after it. */
+export function useDatabase(): TestDatabase {
+  const { dbUrl, adminDbUrl } = inject('stack')
+  const connect = (url: string, max: number) =>
+    postgres(url, { max, onnotice: () => {}, prepare: false })
+  const admin = connect(adminDbUrl, 2)
+  const owner = connect(dbUrl, 4)
+  const api = connect(dbUrl.replace('//postgres:', '//authenticator:'), 24)
+  afterAll(() => Promise.all([admin, owner, api].map((sql) => sql.end({ timeout: 1 }))))
+
+  const actAs: TestDatabase['actAs'] = async (actor, work, ending = 'commit') => {
+    const rollBack = new RollBack()
+    try {
+      return await api.begin(async (sql) => {
+        await become(sql, actor)
+        const result = await work(sql)
+        if (ending === 'commit') return result
+        rollBack.result = result
+        throw rollBack
+      }) as Awaited<ReturnType<typeof work>>
+    } catch (error) {
+      if (error === rollBack) return rollBack.result as Awaited<ReturnType<typeof work>>
+      throw error
+    }
+  }
+  return {
+    admin,
+    owner,
+    actAs,
+    call: (actor, name, args) => actAs(actor, (sql) => callFunction(sql, name, args)),
+  }
+}
+
+/** Takes on an actor's role and claims for the rest of the transaction, as PostgREST does. */
+export async function become(sql: postgres.TransactionSql, actor: Actor): Promise<void> {
+  const role = typeof actor === 'string' ? actor : 'authenticated'
+  const claims = typeof actor === 'string' ? { role } : { role, sub: actor.id, email: actor.email }
+  await sql`
+    select set_config('request.jwt.claims', ${
+    JSON.stringify(claims)
+  }, true), set_config('role', ${role}, true)`
+}
+
+/** Calls `public.<name>` within a transaction and answers its value, a row as an object. */
+export async function callFunction<Result>(
+  sql: postgres.Sql | postgres.TransactionSql,
+  name: string,
+  args: Record<string, unknown> = {},
+): Promise<Result> {
+  const named = Object.keys(args).map((key, index) => `${key} => $${index + 1}`)
+  const rows = await sql.unsafe(
+    `select to_jsonb(answer) as answer from public.${name}(${named.join(', ')}) as answer`,
+    Object.values(args) as postgres.ParameterOrJSON<never>[],
+  )
+  return (rows[0]?.answer ?? null) as Result
+}
+
+class RollBack extends Error {
+  result: unknown
+}
+
+/** What a refusal by `private.refuse` looks like to the driver: for `rejects.toMatchObject`. */
+export const refusal = (code: string) => ({ code: 'PB001', message: code })
+
+/** What Postgres answers where a grant is missing or a policy's check fails. */
+export const permissionDenied = { code: '42501' }
