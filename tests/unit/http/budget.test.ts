@@ -1,58 +1,40 @@
-import { describe, expect, it } from "vitest";
-import { databaseBudget } from "../../../supabase/functions/_shared/http/budget.ts";
+import { describe, expect, it } from 'vitest'
+import { databaseBudget } from '../../../supabase/functions/_shared/http/budget.ts'
 
 function recordingDatabase(answer: unknown) {
-  const calls: [string, Record<string, unknown>][] = [];
+  const calls: [string, Record<string, unknown>][] = []
   return {
     calls,
     call<T>(fn: string, args: Record<string, unknown>): Promise<T> {
-      calls.push([fn, args]);
-      return Promise.resolve(answer as T);
+      calls.push([fn, args])
+      return Promise.resolve(answer as T)
     },
-  };
+  }
 }
 
-describe("the request budget in Postgres", () => {
+describe('the request budget in Postgres', () => {
   it("takes one request out of the account's budget", async () => {
-    const db = recordingDatabase({ wait_ms: 120, circuit: "closed" });
+    const db = recordingDatabase({ wait_ms: 120, circuit: 'closed' })
 
-    const grant = await databaseBudget(db, "treez:shop", {
-      requestsPerSecond: 4,
-      burst: 20,
-    })
-      .acquire();
+    const grant = await databaseBudget(db, 'treez:shop', { requestsPerSecond: 4, burst: 20 })
+      .acquire()
 
-    expect(grant).toEqual({ wait_ms: 120, circuit: "closed" });
+    expect(grant).toEqual({ wait_ms: 120, circuit: 'closed' })
     expect(db.calls).toEqual([
-      ["acquire_request", {
-        p_key: "treez:shop",
-        p_requests_per_second: 4,
-        p_burst: 20,
-      }],
-    ]);
-  });
+      ['acquire_request', { p_key: 'treez:shop', p_requests_per_second: 4, p_burst: 20 }],
+    ])
+  })
 
-  it("reports how a call went, with whole milliseconds or none", async () => {
-    const db = recordingDatabase(null);
-    const budget = databaseBudget(db, "treez:shop", {
-      requestsPerSecond: 4,
-      burst: 20,
-    });
+  it('reports how a call went, with whole milliseconds or none', async () => {
+    const db = recordingDatabase(null)
+    const budget = databaseBudget(db, 'treez:shop', { requestsPerSecond: 4, burst: 20 })
 
-    await budget.report("throttled", 7_000.4);
-    await budget.report("failure");
+    await budget.report('throttled', 7_000.4)
+    await budget.report('failure')
 
     expect(db.calls).toEqual([
-      ["report_request", {
-        p_key: "treez:shop",
-        p_outcome: "throttled",
-        p_retry_after_ms: 7_001,
-      }],
-      ["report_request", {
-        p_key: "treez:shop",
-        p_outcome: "failure",
-        p_retry_after_ms: null,
-      }],
-    ]);
-  });
-});
+      ['report_request', { p_key: 'treez:shop', p_outcome: 'throttled', p_retry_after_ms: 7_001 }],
+      ['report_request', { p_key: 'treez:shop', p_outcome: 'failure', p_retry_after_ms: null }],
+    ])
+  })
+})

@@ -22,11 +22,8 @@ export class ProviderAnswer extends Error {
 
   constructor(answer: Answer) {
     // redacted before it is cut, or half a token could stay at the end
-    const excerpt = redactText(answer.text.slice(0, 4_000), answer.secrets)
-      .slice(0, 300)
-    super(
-      `${answer.method} ${answer.url.host} answered ${answer.status}: ${excerpt}`,
-    )
+    const excerpt = redactText(answer.text.slice(0, 4_000), answer.secrets).slice(0, 300)
+    super(`${answer.method} ${answer.url.host} answered ${answer.status}: ${excerpt}`)
     this.status = answer.status
     this.excerpt = excerpt
   }
@@ -48,9 +45,7 @@ export function answerError(answer: Answer, now: Date): AppError | undefined {
 function errorCode(status: number, hasRetryAfter: boolean): ErrorCode {
   if (status === 429) return 'provider_rate_limited'
   // several platforms throttle with 403; only then does it say when to come back
-  if (status === 403) {
-    return hasRetryAfter ? 'provider_rate_limited' : 'provider_forbidden'
-  }
+  if (status === 403) return hasRetryAfter ? 'provider_rate_limited' : 'provider_forbidden'
   if (status === 401) return 'provider_unauthorized'
   if (status === 404 || status === 410) return 'provider_not_found'
   if (status === 408) return 'provider_timeout'
@@ -59,10 +54,7 @@ function errorCode(status: number, hasRetryAfter: boolean): ErrorCode {
   return 'provider_bad_answer'
 }
 
-const ERRORS_THAT_WAIT = new Set<ErrorCode>([
-  'provider_rate_limited',
-  'provider_unavailable',
-])
+const ERRORS_THAT_WAIT = new Set<ErrorCode>(['provider_rate_limited', 'provider_unavailable'])
 
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   provider_rate_limited: 'It asks us to slow down; we try again later.',
@@ -108,14 +100,10 @@ export function sentSecrets(
     if (!isSecretName(name) && plain.get(name) === value) continue
     const [scheme, ...rest] = value.split(' ')
     secrets.push(value, rest.join(' '))
-    if (scheme?.toLowerCase() === 'basic') {
-      secrets.push(...decodeBasic(rest.join(' ')))
-    }
+    if (scheme?.toLowerCase() === 'basic') secrets.push(...decodeBasic(rest.join(' ')))
   }
   const fields = [...request.url.searchParams, ...bodyFields(request.body)]
-  for (const [name, value] of fields) {
-    if (isSecretName(name, value)) secrets.push(value)
-  }
+  for (const [name, value] of fields) if (isSecretName(name, value)) secrets.push(value)
   // the longest first, so that a whole header goes before the token in it
   return secrets.filter((secret) => secret.length >= 4).sort((a, b) => b.length - a.length)
 }

@@ -15,10 +15,7 @@ export type AttemptOptions = GuardOptions & {
 }
 
 /** Sends once. Answers whatever the status; throws an AppError when no whole answer came. */
-export async function attempt(
-  request: HttpRequest,
-  options: AttemptOptions,
-): Promise<Answer> {
+export async function attempt(request: HttpRequest, options: AttemptOptions): Promise<Answer> {
   const timeout = new AbortController()
   const timer = setTimeout(() => timeout.abort(), options.timeoutMs)
   const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal
@@ -64,10 +61,7 @@ async function exchange(
     // checked at every step: a redirect within one host may still meet a changed name server
     const url = await abortable(checkAddress(address, options), signal)
     checkRedirectCount(redirectCount, url)
-    const { headers, plain } = await abortable(
-      headersOf(request, method, url),
-      signal,
-    )
+    const { headers, plain } = await abortable(headersOf(request, method, url), signal)
     const response = await options.fetch(url.href, {
       method,
       headers,
@@ -79,23 +73,11 @@ async function exchange(
       const target = redirectTarget(response, url, method)
       if (!target) {
         const declared = Number(response.headers.get('content-length'))
-        if (declared > options.maxResponseBytes) {
-          throw new BodyTooLarge(options.maxResponseBytes)
-        }
+        if (declared > options.maxResponseBytes) throw new BodyTooLarge(options.maxResponseBytes)
         const bytes = await readBody(response.body, options.maxResponseBytes)
-        const secrets = sentSecrets(
-          { url, headers, body: request.body },
-          plain,
-        )
+        const secrets = sentSecrets({ url, headers, body: request.body }, plain)
         const text = new TextDecoder().decode(bytes)
-        return {
-          method,
-          url,
-          status: response.status,
-          headers: response.headers,
-          text,
-          secrets,
-        }
+        return { method, url, status: response.status, headers: response.headers, text, secrets }
       }
       address = target
     } finally {
@@ -106,13 +88,8 @@ async function exchange(
 
 async function headersOf(request: HttpRequest, method: string, url: URL) {
   try {
-    const plain = new Headers({
-      accept: 'application/json',
-      'user-agent': 'Plugboard',
-    })
-    for (const [name, value] of Object.entries(request.headers ?? {})) {
-      plain.set(name, value)
-    }
+    const plain = new Headers({ accept: 'application/json', 'user-agent': 'Plugboard' })
+    for (const [name, value] of Object.entries(request.headers ?? {})) plain.set(name, value)
     const headers = new Headers(plain)
     await request.authorize?.({ method, url: url.href, headers })
     return { headers, plain }
@@ -127,10 +104,7 @@ async function headersOf(request: HttpRequest, method: string, url: URL) {
 }
 
 /** Stops waiting for work that knows no signal, such as a name lookup. */
-async function abortable<Value>(
-  work: Promise<Value>,
-  signal: AbortSignal,
-): Promise<Value> {
+async function abortable<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   signal.throwIfAborted()
   const { promise, reject } = Promise.withResolvers<never>()
   const onAbort = () => reject(signal.reason)

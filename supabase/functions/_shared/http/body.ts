@@ -47,9 +47,7 @@ export async function readBody(
 }
 
 /** Gives up a body that nobody will read. Safe to call on one that is read or broken already. */
-export async function discardBody(
-  body: ReadableStream<Uint8Array> | null,
-): Promise<void> {
+export async function discardBody(body: ReadableStream<Uint8Array> | null): Promise<void> {
   if (!body || body.locked) return
   await body.cancel().catch(() => {}) // a broken stream needs no cancelling
 }

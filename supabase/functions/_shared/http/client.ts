@@ -68,10 +68,7 @@ export interface HttpClient {
 }
 
 /** The platform did not do its part; enough of these in a row open the circuit. */
-const FAILURES = new Set<ErrorCode>([
-  'provider_unavailable',
-  'provider_timeout',
-])
+const FAILURES = new Set<ErrorCode>(['provider_unavailable', 'provider_timeout'])
 
 /** Thrown before anything was sent, so they say nothing about the platform. */
 const NOT_SENT = new Set<ErrorCode>([
@@ -117,10 +114,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     return grant.circuit
   }
 
-  async function report(
-    outcome: Outcome,
-    retryAfterMs?: number,
-  ): Promise<void> {
+  async function report(outcome: Outcome, retryAfterMs?: number): Promise<void> {
     try {
       await budget?.report(outcome, retryAfterMs)
     } catch (error) {
@@ -154,10 +148,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
             return await sendOnce(request)
           } catch (error) {
             hasFailed = error instanceof AppError && FAILURES.has(error.code)
-            if (
-              error instanceof AppError &&
-              error.code === 'provider_rate_limited'
-            ) {
+            if (error instanceof AppError && error.code === 'provider_rate_limited') {
               await report('throttled', error.retryAfterMs)
             }
             throw error
@@ -174,9 +165,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
           })
         }
         if (hasFailed) await report('failure')
-        else if (circuit !== 'closed' && provesAlive(error)) {
-          await report('success')
-        }
+        else if (circuit !== 'closed' && provesAlive(error)) await report('success')
         throw error
       }
     },

@@ -25,14 +25,9 @@ export async function resolveHost(host: string): Promise<string[]> {
  * Checks that an address may be called and parses it. Throws `private_network_refused`, or
  * `provider_unavailable` when the name cannot be resolved.
  */
-export async function checkAddress(
-  url: string | URL,
-  options: GuardOptions = {},
-): Promise<URL> {
+export async function checkAddress(url: string | URL, options: GuardOptions = {}): Promise<URL> {
   const parsed = URL.parse(url)
-  if (!parsed || !parsed.hostname) {
-    throw refused('The address is not a valid URL.')
-  }
+  if (!parsed || !parsed.hostname) throw refused('The address is not a valid URL.')
   if (parsed.protocol !== 'https:' && parsed.protocol !== 'http:') {
     throw refused('The address must begin with https:// or http://.')
   }
@@ -42,24 +37,18 @@ export async function checkAddress(
   if (options.allowPrivateNetworks) return parsed
 
   const host = parsed.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
-  if (isPrivateName(host)) {
-    throw refused(`${host} is a name inside a private network.`)
-  }
+  if (isPrivateName(host)) throw refused(`${host} is a name inside a private network.`)
   // URL has already turned 2130706433, 0x7f.1 and 0177.0.0.1 into 127.0.0.1
   if (ipaddr.isValid(host)) {
-    if (!isPublicAddress(host)) {
-      throw refused(`${host} is not a public address.`)
-    }
+    if (!isPublicAddress(host)) throw refused(`${host} is not a public address.`)
     return parsed
   }
-  const addresses = await (options.resolve ?? resolveHost)(host).catch(
-    (cause) => {
-      throw new AppError('provider_unavailable', {
-        detail: `The name ${host} could not be resolved. Check the address.`,
-        cause,
-      })
-    },
-  )
+  const addresses = await (options.resolve ?? resolveHost)(host).catch((cause) => {
+    throw new AppError('provider_unavailable', {
+      detail: `The name ${host} could not be resolved. Check the address.`,
+      cause,
+    })
+  })
   // Which of them fetch will take is unknown, so one private address is one too many. The
   // message does not say which: a name must not tell a stranger what our network looks like.
   if (addresses.length === 0 || !addresses.every(isPublicAddress)) {
@@ -85,9 +74,7 @@ const AZURE_PLATFORM = '168.63.129.16'
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3')
 
 function isPublicIPv6(address: ipaddr.IPv6): boolean {
-  if (address.isIPv4MappedAddress()) {
-    return isPublicIPv4(address.toIPv4Address())
-  }
+  if (address.isIPv4MappedAddress()) return isPublicIPv4(address.toIPv4Address())
   // NAT64 (RFC 6052): the last 32 bits are the IPv4 address that is really called
   if (address.match(NAT64)) {
     return isPublicIPv4(new ipaddr.IPv4(address.toByteArray().slice(12)))

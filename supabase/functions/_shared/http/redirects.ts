@@ -28,24 +28,16 @@ export function redirectTarget(
   // http to https on the default ports is the same host, better protected
   const isUpgrade = from.protocol === 'http:' && to.protocol === 'https:' &&
     from.hostname === to.hostname && from.port === '' && to.port === ''
-  if (to.origin !== from.origin && !isUpgrade) {
-    throw refused(from, 'it redirects to another host')
-  }
-  if (to.username || to.password) {
-    throw refused(from, 'it redirects to an address with a password')
-  }
+  if (to.origin !== from.origin && !isUpgrade) throw refused(from, 'it redirects to another host')
+  if (to.username || to.password) throw refused(from, 'it redirects to an address with a password')
   return to
 }
 
 /** Throws when an answer has sent us on too often. */
 export function checkRedirectCount(count: number, from: URL): void {
-  if (count > MAX_REDIRECTS) {
-    throw refused(from, `it redirects more than ${MAX_REDIRECTS} times`)
-  }
+  if (count > MAX_REDIRECTS) throw refused(from, `it redirects more than ${MAX_REDIRECTS} times`)
 }
 
 function refused(from: URL, reason: string): AppError {
-  return new AppError('provider_redirect_refused', {
-    detail: `${from.host}: ${reason}.`,
-  })
+  return new AppError('provider_redirect_refused', { detail: `${from.host}: ${reason}.` })
 }

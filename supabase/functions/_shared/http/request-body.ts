@@ -4,31 +4,19 @@ import { AppError, type FieldError } from '../platform/errors.ts'
 import { BodyTooLarge, readBody } from './body.ts'
 
 /** Reads the body as JSON. Throws `body_too_large` or `invalid_json`. */
-export async function readJsonBody(
-  request: Request,
-  maxBytes: number,
-): Promise<unknown> {
+export async function readJsonBody(request: Request, maxBytes: number): Promise<unknown> {
   const tooLarge = () =>
-    new AppError('body_too_large', {
-      detail: `The body may have up to ${maxBytes} bytes.`,
-    })
-  if (Number(request.headers.get('content-length')) > maxBytes) {
-    throw tooLarge()
-  }
+    new AppError('body_too_large', { detail: `The body may have up to ${maxBytes} bytes.` })
+  if (Number(request.headers.get('content-length')) > maxBytes) throw tooLarge()
 
   let bytes: Uint8Array
   try {
     bytes = await readBody(request.body, maxBytes)
   } catch (error) {
     if (error instanceof BodyTooLarge) throw tooLarge()
-    throw new AppError('invalid_json', {
-      detail: 'The body broke off.',
-      cause: error,
-    })
+    throw new AppError('invalid_json', { detail: 'The body broke off.', cause: error })
   }
-  if (bytes.byteLength === 0) {
-    throw new AppError('invalid_json', { detail: 'The body is empty.' })
-  }
+  if (bytes.byteLength === 0) throw new AppError('invalid_json', { detail: 'The body is empty.' })
   let body: unknown
   let text: string
   try {
@@ -36,9 +24,7 @@ export async function readJsonBody(
     body = JSON.parse(text)
   } catch {
     // neither the body nor the parser's message, which quotes it, belongs into an answer
-    throw new AppError('invalid_json', {
-      detail: 'The body is not JSON in UTF-8.',
-    })
+    throw new AppError('invalid_json', { detail: 'The body is not JSON in UTF-8.' })
   }
   if (MAYBE_UNSTORABLE.test(text)) refuseUnstorable(body)
   return body
@@ -51,30 +37,17 @@ const MAYBE_UNSTORABLE = /\\u(?:0000|d[89a-f])/i
 function refuseUnstorable(body: unknown): void {
   const errors: FieldError[] = []
   // not recursive, since a body may nest deeper than the stack
-  const waiting: { value: unknown; path: string }[] = [{
-    value: body,
-    path: '',
-  }]
-  for (
-    let next = waiting.pop();
-    next && errors.length < MAX_ERRORS;
-    next = waiting.pop()
-  ) {
+  const waiting: { value: unknown; path: string }[] = [{ value: body, path: '' }]
+  for (let next = waiting.pop(); next && errors.length < MAX_ERRORS; next = waiting.pop()) {
     const { value, path } = next
     if (typeof value === 'string' && !isStorable(value)) {
-      errors.push({
-        path,
-        message: 'contains a character that cannot be stored',
-      })
+      errors.push({ path, message: 'contains a character that cannot be stored' })
     }
     if (typeof value !== 'object' || value === null) continue
     for (const [key, item] of Object.entries(value)) {
       const itemPath = toPath([path, key])
       if (isStorable(key)) waiting.push({ value: item, path: itemPath })
-      else {errors.push({
-          path,
-          message: 'has a name with a character that cannot be stored',
-        })}
+      else errors.push({ path, message: 'has a name with a character that cannot be stored' })
     }
   }
   if (errors.length > 0) throw invalidRequest(errors)
@@ -98,9 +71,7 @@ export function parseRequest<Schema extends z.ZodType>(
 }
 
 /** What zod found, one entry a field. */
-export function toFieldErrors(
-  issues: readonly z.core.$ZodIssue[],
-): FieldError[] {
+export function toFieldErrors(issues: readonly z.core.$ZodIssue[]): FieldError[] {
   return issues.flatMap((issue): FieldError[] => {
     if (issue.code !== 'unrecognized_keys') {
       return [{ path: toPath(issue.path), message: issue.message }]
@@ -113,10 +84,7 @@ export function toFieldErrors(
 }
 
 function toPath(segments: PropertyKey[]): string {
-  return segments.map(String).filter(Boolean).join('.').slice(
-    0,
-    MAX_PATH_LENGTH,
-  )
+  return segments.map(String).filter(Boolean).join('.').slice(0, MAX_PATH_LENGTH)
 }
 
 function invalidRequest(errors: FieldError[]): AppError {
@@ -124,8 +92,5 @@ function invalidRequest(errors: FieldError[]): AppError {
     path ? `${path}: ${message}` : message
   )
   const more = errors.length > named.length ? '; and more' : ''
-  return new AppError('invalid_request', {
-    detail: named.join('; ') + more,
-    errors,
-  })
+  return new AppError('invalid_request', { detail: named.join('; ') + more, errors })
 }

@@ -13,23 +13,12 @@ const SHARED_HEADERS = {
 export function respondToPreflight(requestId: string): Response {
   return new Response(null, {
     status: 204,
-    headers: {
-      ...SHARED_HEADERS,
-      'access-control-max-age': '86400',
-      'x-request-id': requestId,
-    },
+    headers: { ...SHARED_HEADERS, 'access-control-max-age': '86400', 'x-request-id': requestId },
   })
 }
 
-export function respond(
-  status: number,
-  body: unknown,
-  requestId: string,
-): Response {
-  return Response.json(body, {
-    status,
-    headers: { ...SHARED_HEADERS, 'x-request-id': requestId },
-  })
+export function respond(status: number, body: unknown, requestId: string): Response {
+  return Response.json(body, { status, headers: { ...SHARED_HEADERS, 'x-request-id': requestId } })
 }
 
 /** The RFC 9457 answer for anything thrown. `headers` adds what one status needs, such as `Allow`. */
@@ -50,10 +39,7 @@ export function respondWithProblem(
   })
   if (status === 401) response.headers.set('www-authenticate', 'Bearer') // RFC 9110, 15.5.2
   if (error instanceof AppError && error.retryAfterMs !== undefined) {
-    response.headers.set(
-      'retry-after',
-      String(Math.ceil(error.retryAfterMs / 1_000)),
-    )
+    response.headers.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)))
   }
   return response
 }

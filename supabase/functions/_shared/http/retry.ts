@@ -23,15 +23,11 @@ export function isRepeatable(method: string): boolean {
  * 429 means the request was not carried out, so it is safe for every method. After a 5xx, a
  * timeout or a broken connection nobody knows, so only a repeatable request is sent again.
  */
-export function isWorthRetrying(
-  error: unknown,
-  repeatable: boolean,
-): error is AppError {
+export function isWorthRetrying(error: unknown, repeatable: boolean): error is AppError {
   if (!(error instanceof AppError)) return false
   if (error.code === 'provider_rate_limited') return true
   return repeatable &&
-    (error.code === 'provider_unavailable' ||
-      error.code === 'provider_timeout')
+    (error.code === 'provider_unavailable' || error.code === 'provider_timeout')
 }
 
 // RFC 9110 section 5.6.7: each of its three forms begins with a day's name and has a full time.
@@ -41,15 +37,10 @@ const HTTP_DATE = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d\d:\d\d:\d\d/i
  * Reads `Retry-After` (RFC 9110 section 10.2.3: seconds or an HTTP-date) as milliseconds from
  * `now`; `undefined` when there is none or it makes no sense.
  */
-export function readRetryAfter(
-  headers: Headers,
-  now: Date,
-): number | undefined {
+export function readRetryAfter(headers: Headers, now: Date): number | undefined {
   const text = headers.get('retry-after')?.trim()
   if (!text) return undefined
-  if (/^\d{1,12}$/.test(text)) {
-    return Math.min(Number(text) * 1_000, MAX_RETRY_AFTER_MS)
-  }
+  if (/^\d{1,12}$/.test(text)) return Math.min(Number(text) * 1_000, MAX_RETRY_AFTER_MS)
   // Date.parse alone would also accept "-5", as a year
   const date = HTTP_DATE.test(text) ? Date.parse(text) : NaN
   if (Number.isNaN(date)) return undefined
@@ -57,13 +48,8 @@ export function readRetryAfter(
 }
 
 /** Full jitter: anything between nothing and a limit that doubles, so that callers spread out. */
-export function jitteredDelay(
-  retryCount: number,
-  random: () => number,
-): number {
-  return Math.floor(
-    random() * Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** (retryCount - 1)),
-  )
+export function jitteredDelay(retryCount: number, random: () => number): number {
+  return Math.floor(random() * Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** (retryCount - 1)))
 }
 
 export type RetryOptions = {

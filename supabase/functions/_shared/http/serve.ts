@@ -68,10 +68,7 @@ const MAX_BODY_BYTES = 1_000_000
  * database, drops columns the contract does not name, and turns a drift into an error in our logs
  * instead of one in every client.
  */
-export function serve<
-  RequestSchema extends z.ZodType,
-  ResponseSchema extends z.ZodType,
->(
+export function serve<RequestSchema extends z.ZodType, ResponseSchema extends z.ZodType>(
   contract: Contract<RequestSchema, ResponseSchema>,
   work: (
     context: WorkContext<z.output<RequestSchema>>,
@@ -80,23 +77,14 @@ export function serve<
 ): Handler {
   const baseLog = options.log ?? createLog()
 
-  async function answer(
-    request: Request,
-    requestId: string,
-    log: Log,
-  ): Promise<Response> {
-    if (request.method !== contract.method) {
-      throw new AppError('method_not_allowed')
-    }
+  async function answer(request: Request, requestId: string, log: Log): Promise<Response> {
+    if (request.method !== contract.method) throw new AppError('method_not_allowed')
     const environment = readEnvironment(options.environment)
     const authenticated = await authenticate(request.headers, contract.auth, {
       workerToken: environment.PLUGBOARD_WORKER_TOKEN,
       supabase: options.supabase,
     })
-    const json = await readJsonBody(
-      request,
-      options.maxBodyBytes ?? MAX_BODY_BYTES,
-    )
+    const json = await readJsonBody(request, options.maxBodyBytes ?? MAX_BODY_BYTES)
     const body = parseRequest(contract.request, json)
 
     const clients = clientsFor(authenticated, options.supabase)
@@ -117,11 +105,7 @@ export function serve<
     const { status, body: content } = result instanceof Reply
       ? result
       : { status: contract.status ?? 200, body: result }
-    return respond(
-      status,
-      parseResponse(contract.response, content),
-      requestId,
-    )
+    return respond(status, parseResponse(contract.response, content), requestId)
   }
 
   return async (request) => {
@@ -130,20 +114,13 @@ export function serve<
       await discardBody(request.body)
       return respondToPreflight(requestId)
     }
-    const log = baseLog.with({
-      request_id: requestId,
-      endpoint: contract.path,
-    })
+    const log = baseLog.with({ request_id: requestId, endpoint: contract.path })
     try {
       return await answer(request, requestId, log)
     } catch (thrown) {
       const error = toAnswerable(thrown)
       logProblem(log, error)
-      return respondWithProblem(
-        error,
-        requestId,
-        allowHeader(error, [contract.method]),
-      )
+      return respondWithProblem(error, requestId, allowHeader(error, [contract.method]))
     } finally {
       // an early refusal leaves the body unread, which would block the connection
       await discardBody(request.body)
@@ -161,9 +138,7 @@ export function routes(table: Record<string, Handler>): Handler {
   const handlers = new Map(Object.entries(table))
   return async (request) => {
     // The first segment is the function's name, on hosted and in the local stack.
-    const [, ...segments] = new URL(request.url).pathname.split('/').filter(
-      Boolean,
-    )
+    const [, ...segments] = new URL(request.url).pathname.split('/').filter(Boolean)
     const path = `/${segments.join('/')}`
     const handler = handlers.get(`${request.method} ${path}`)
     if (handler) return await handler(request)
@@ -173,27 +148,18 @@ export function routes(table: Record<string, Handler>): Handler {
     if (request.method === 'OPTIONS') return respondToPreflight(requestId)
     const methods = [...handlers.keys()].map((key) => key.split(' '))
       .flatMap(([method, known]) => method && known === path ? [method] : [])
-    const error = new AppError(
-      methods.length > 0 ? 'method_not_allowed' : 'not_found',
-    )
+    const error = new AppError(methods.length > 0 ? 'method_not_allowed' : 'not_found')
     return respondWithProblem(error, requestId, allowHeader(error, methods))
   }
 }
 
-function allowHeader(
-  error: unknown,
-  methods: string[],
-): Record<string, string> {
-  const isMethodError = error instanceof AppError &&
-    error.code === 'method_not_allowed'
+function allowHeader(error: unknown, methods: string[]): Record<string, string> {
+  const isMethodError = error instanceof AppError && error.code === 'method_not_allowed'
   return isMethodError ? { allow: [...methods, 'OPTIONS'].join(', ') } : {}
 }
 
 /** Made when first asked for: most calls need one of them, some need none. */
-function clientsFor(
-  authenticated: Authenticated,
-  env: Partial<SupabaseEnv> | undefined,
-) {
+function clientsFor(authenticated: Authenticated, env: Partial<SupabaseEnv> | undefined) {
   let db: SupabaseClient | undefined
   let admin: SupabaseClient | undefined
   const makeAdmin = () => {
@@ -210,10 +176,7 @@ function clientsFor(
   }
 }
 
-function parseResponse<Schema extends z.ZodType>(
-  schema: Schema,
-  body: unknown,
-): z.output<Schema> {
+function parseResponse<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
   const result = schema.safeParse(body)
   if (result.success) return result.data
   throw new Error(
@@ -230,10 +193,7 @@ function toAnswerable(error: unknown): unknown {
 /** Refusals are the caller's business; what goes wrong here or at a platform is ours. */
 function logProblem(log: Log, error: unknown): void {
   if (error instanceof EnvironmentError) {
-    log.error('the environment is not set up', {
-      variables: error.variables,
-      error,
-    })
+    log.error('the environment is not set up', { variables: error.variables, error })
   } else if (!(error instanceof AppError) || error.code === 'internal_error') {
     log.error('a call ended in an internal error', { error })
   } else if (error.status >= 500) {

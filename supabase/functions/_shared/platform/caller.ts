@@ -34,9 +34,7 @@ export async function authenticate(
   auth: Auth,
   options: AuthenticateOptions,
 ): Promise<Authenticated> {
-  if (auth === 'worker') {
-    return authenticateWorker(headers, options.workerToken)
-  }
+  if (auth === 'worker') return authenticateWorker(headers, options.workerToken)
 
   const { data, error } = await verifyCredentials(readCredentials(headers), {
     // User first: whoever sends a user's token beside the secret key acts as that user.
@@ -51,25 +49,16 @@ export async function authenticate(
       })
     }
     if (error.status !== 401) throw error // our own set-up is wrong: an internal error, logged
-    throw new AppError('unauthorized', {
-      detail: adviceFor(auth),
-      cause: error,
-    })
+    throw new AppError('unauthorized', { detail: adviceFor(auth), cause: error })
   }
   if (data.authMode === 'secret') {
     return { caller: { kind: 'service' }, keyName: data.keyName ?? null }
   }
   // The library checks signature and expiry but takes a token of any role.
-  if (
-    data.authMode !== 'user' || !data.token ||
-    data.userClaims?.role !== 'authenticated'
-  ) {
+  if (data.authMode !== 'user' || !data.token || data.userClaims?.role !== 'authenticated') {
     throw new AppError('unauthorized', { detail: adviceFor(auth) })
   }
-  return {
-    caller: { kind: 'user', userId: data.userClaims.id },
-    token: data.token,
-  }
+  return { caller: { kind: 'user', userId: data.userClaims.id }, token: data.token }
 }
 
 function adviceFor(auth: Auth): string {
@@ -78,23 +67,16 @@ function adviceFor(auth: Auth): string {
 }
 
 // RFC 9110 section 11.1: the scheme's name is case-insensitive, and some proxies lower-case it.
-function readCredentials(
-  headers: Headers,
-): { token: string | null; apikey: string | null } {
+function readCredentials(headers: Headers): { token: string | null; apikey: string | null } {
   const authorization = headers.get('authorization') ?? ''
   const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? []
   return { token: token ?? null, apikey: headers.get('apikey') }
 }
 
-function authenticateWorker(
-  headers: Headers,
-  expected: string | undefined,
-): Authenticated {
+function authenticateWorker(headers: Headers, expected: string | undefined): Authenticated {
   const given = headers.get(WORKER_TOKEN_HEADER)
   if (!expected || !given || !isSameSecret(given, expected)) {
-    throw new AppError('unauthorized', {
-      detail: 'Only the wake call may start a worker.',
-    })
+    throw new AppError('unauthorized', { detail: 'Only the wake call may start a worker.' })
   }
   return { caller: { kind: 'worker' } }
 }

@@ -2,15 +2,9 @@
 import process from 'node:process'
 import { z } from 'zod'
 
-const httpUrl = z.url({
-  protocol: /^https?$/,
-  error: 'must be an http or https address',
-})
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https address' })
 
-const postgresUrl = z.string().regex(
-  /^postgres(ql)?:\/\//,
-  'must be a postgres:// address',
-)
+const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// address')
 
 /** JSON inside a variable. The message never quotes the value: it may be a secret. */
 function json<Schema extends z.ZodType>(schema: Schema) {
@@ -24,16 +18,10 @@ function json<Schema extends z.ZodType>(schema: Schema) {
   }).pipe(schema)
 }
 
-const ConnectorOverrides = z.record(
-  z.string(),
-  z.object({ baseUrl: httpUrl.optional() }),
-)
+const ConnectorOverrides = z.record(z.string(), z.record(z.string(), httpUrl))
 const OAuthClients = z.record(
   z.string(),
-  z.object({
-    client_id: z.string().min(1),
-    client_secret: z.string().min(1).optional(),
-  }),
+  z.object({ client_id: z.string().min(1), client_secret: z.string().min(1).optional() }),
 )
 
 const Environment = z.object({
@@ -42,8 +30,7 @@ const Environment = z.object({
   /** Where set, engines use a direct pooled connection instead of the Data API. */
   PLUGBOARD_DATABASE_URL: postgresUrl.optional(),
   /** What the wake call shows to start a worker. Unset: nobody can. */
-  PLUGBOARD_WORKER_TOKEN: z.string().min(16, 'must have at least 16 characters')
-    .optional(),
+  PLUGBOARD_WORKER_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   /** `true` lets connectors call private addresses: for a local stack with simulators only. */
   PLUGBOARD_ALLOW_PRIVATE_NETWORKS: z.enum(['true', 'false'], {
     error: 'must be "true" or "false"',
@@ -61,11 +48,7 @@ export class EnvironmentError extends Error {
   readonly variables: string[]
 
   constructor(problems: { variable: string; message: string }[]) {
-    super(
-      problems.map(({ variable, message }) => `${variable} ${message}`).join(
-        '; ',
-      ),
-    )
+    super(problems.map(({ variable, message }) => `${variable} ${message}`).join('; '))
     this.variables = [...new Set(problems.map(({ variable }) => variable))]
   }
 }
@@ -75,9 +58,7 @@ export class EnvironmentError extends Error {
  *
  * @param source Where they are; by default the process's own environment (Deno or Node).
  */
-export function readEnvironment(
-  source?: Record<string, string | undefined>,
-): Environment {
+export function readEnvironment(source?: Record<string, string | undefined>): Environment {
   const values: Record<string, string | undefined> = {}
   for (const name of Object.keys(Environment.shape)) {
     const value = source ? source[name] : readVariable(name)

@@ -14,90 +14,38 @@ type ErrorEntry = {
 
 /** The codes never change. Adding an error is adding a row; `docs/errors.md` is generated from here. */
 export const ERRORS = {
-  invalid_request: {
-    status: 400,
-    title: 'The request is not valid',
-    next: 'developer',
-  },
-  invalid_json: {
-    status: 400,
-    title: 'The body is not JSON',
-    next: 'developer',
-  },
-  body_too_large: {
-    status: 413,
-    title: 'The body is too large',
-    next: 'developer',
-  },
+  invalid_request: { status: 400, title: 'The request is not valid', next: 'developer' },
+  invalid_json: { status: 400, title: 'The body is not JSON', next: 'developer' },
+  body_too_large: { status: 413, title: 'The body is too large', next: 'developer' },
   method_not_allowed: {
     status: 405,
     title: 'This address does not accept that method',
     next: 'developer',
   },
-  not_found: {
-    status: 404,
-    title: 'There is nothing at this address',
-    next: 'developer',
-  },
-  unauthorized: {
-    status: 401,
-    title: 'The caller is not signed in',
-    next: 'owner',
-  },
+  not_found: { status: 404, title: 'There is nothing at this address', next: 'developer' },
+  unauthorized: { status: 401, title: 'The caller is not signed in', next: 'owner' },
   not_a_manager: {
     status: 403,
     title: 'Only an owner or manager of the organization may do this',
     next: 'owner',
   },
   too_many_requests: { status: 429, title: 'Too many requests', next: 'retry' },
-  internal_error: {
-    status: 500,
-    title: 'Something went wrong on our side',
-    next: 'developer',
-  },
-  unavailable: {
-    status: 503,
-    title: 'The service is not available right now',
-    next: 'retry',
-  },
+  internal_error: { status: 500, title: 'Something went wrong on our side', next: 'developer' },
+  unavailable: { status: 503, title: 'The service is not available right now', next: 'retry' },
 
   // "Not there" and "not yours" share one answer, so that an id cannot be probed.
-  organization_not_found: {
-    status: 404,
-    title: 'There is no such organization',
-    next: 'owner',
-  },
-  integration_not_found: {
-    status: 404,
-    title: 'There is no such integration',
-    next: 'owner',
-  },
-  connector_not_found: {
-    status: 404,
-    title: 'There is no such connector',
-    next: 'developer',
-  },
+  organization_not_found: { status: 404, title: 'There is no such organization', next: 'owner' },
+  integration_not_found: { status: 404, title: 'There is no such integration', next: 'owner' },
+  connector_not_found: { status: 404, title: 'There is no such connector', next: 'developer' },
   stream_not_found: {
     status: 404,
     title: 'The connector has no such stream',
     next: 'developer',
   },
-  sync_log_not_found: {
-    status: 404,
-    title: 'There is no such sync log',
-    next: 'developer',
-  },
+  sync_log_not_found: { status: 404, title: 'There is no such sync log', next: 'developer' },
 
-  invalid_settings: {
-    status: 400,
-    title: 'The settings are not valid',
-    next: 'owner',
-  },
-  invalid_credentials: {
-    status: 400,
-    title: 'The credentials are not valid',
-    next: 'owner',
-  },
+  invalid_settings: { status: 400, title: 'The settings are not valid', next: 'owner' },
+  invalid_credentials: { status: 400, title: 'The credentials are not valid', next: 'owner' },
   private_network_refused: {
     status: 400,
     title: 'This address may not be called',
@@ -108,11 +56,7 @@ export const ERRORS = {
     title: 'This account is connected already',
     next: 'owner',
   },
-  integration_paused: {
-    status: 409,
-    title: 'The integration is paused',
-    next: 'owner',
-  },
+  integration_paused: { status: 409, title: 'The integration is paused', next: 'owner' },
   integration_disconnected: {
     status: 409,
     title: 'The integration is disconnected',
@@ -123,11 +67,7 @@ export const ERRORS = {
     title: 'The run would delete more records than is normal, so it waits for a person',
     next: 'owner',
   },
-  last_owner: {
-    status: 409,
-    title: 'An organization keeps at least one owner',
-    next: 'owner',
-  },
+  last_owner: { status: 409, title: 'An organization keeps at least one owner', next: 'owner' },
   invitation_not_found: {
     status: 404,
     title: 'The invitation is unknown, used, withdrawn, expired, or meant for another address',
@@ -143,11 +83,7 @@ export const ERRORS = {
     title: 'The worker stopped several times at the same place',
     next: 'developer',
   },
-  lease_lost: {
-    status: 409,
-    title: 'Another worker took this run over',
-    next: 'retry',
-  },
+  lease_lost: { status: 409, title: 'Another worker took this run over', next: 'retry' },
 
   provider_unauthorized: {
     status: 502,
@@ -169,21 +105,9 @@ export const ERRORS = {
     title: 'The platform rejected the request',
     next: 'developer',
   },
-  provider_rate_limited: {
-    status: 503,
-    title: 'The platform asks us to slow down',
-    next: 'retry',
-  },
-  provider_unavailable: {
-    status: 503,
-    title: 'The platform is not available',
-    next: 'retry',
-  },
-  provider_timeout: {
-    status: 504,
-    title: 'The platform did not answer in time',
-    next: 'retry',
-  },
+  provider_rate_limited: { status: 503, title: 'The platform asks us to slow down', next: 'retry' },
+  provider_unavailable: { status: 503, title: 'The platform is not available', next: 'retry' },
+  provider_timeout: { status: 504, title: 'The platform did not answer in time', next: 'retry' },
   provider_bad_answer: {
     status: 502,
     title: 'The platform gave an answer that cannot be read',
@@ -270,10 +194,7 @@ export type Problem = {
 }
 
 /** Turns anything thrown into an answer. What is not an AppError shows nothing of itself: log it. */
-export function toProblem(
-  error: unknown,
-  requestId: string,
-): { status: number; body: Problem } {
+export function toProblem(error: unknown, requestId: string): { status: number; body: Problem } {
   const known = error instanceof AppError ? error : new AppError('internal_error')
   const { status, title } = ERRORS[known.code]
   const body: Problem = {

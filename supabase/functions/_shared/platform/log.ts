@@ -54,10 +54,7 @@ function toLine(level: LogLevel, message: string, fields: Fields): string {
   let kept = JSON.stringify(redacted)
   let cut = ''
   do {
-    kept = kept.slice(
-      0,
-      Math.min(Math.floor(kept.length / 2), MAX_LINE_LENGTH - 500),
-    )
+    kept = kept.slice(0, Math.min(Math.floor(kept.length / 2), MAX_LINE_LENGTH - 500))
     cut = JSON.stringify({ ...head, truncated: true, fields: kept })
   } while (cut.length > MAX_LINE_LENGTH)
   return cut

@@ -6,16 +6,7 @@ const REDACTED = '[redacted]'
 // Compared with the name in lower case without separators: `X-Api-Key`, `api_key` and `apiKey` are one.
 const SECRET_NAME =
   /authorization|token|apikey|secret|passw|passphrase|credential|cookie|privatekey|signature|assertion|bearer|jwt|sessionid|verifier|connectionstring|databaseurl|dburl/
-const SECRET_EXACT_NAMES = new Set([
-  'key',
-  'pwd',
-  'pass',
-  'pin',
-  'otp',
-  'sig',
-  'auth',
-  'state',
-])
+const SECRET_EXACT_NAMES = new Set(['key', 'pwd', 'pass', 'pin', 'otp', 'sig', 'auth', 'state'])
 
 // `code` is both OAuth's single-use secret and the name of every error code we want to read.
 const HARMLESS_CODE = /^(?:[0-9A-Z]{5}|PGRST\d{3}|E[A-Z_]{3,30}|ERR_[A-Z_]{3,40}|\d{3})$/
@@ -32,20 +23,14 @@ export function isSecretName(name: string, value?: unknown): boolean {
 
 const SECRET_TEXTS: [RegExp, string][] = [
   [/\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g, REDACTED], // JWT
-  [
-    /\b(?:sb_secret|whsec|sk_live|sk_test|xox[a-z]|gh[a-z]|shp[a-z]{2})[_-][\w+/=-]+/g,
-    REDACTED,
-  ],
+  [/\b(?:sb_secret|whsec|sk_live|sk_test|xox[a-z]|gh[a-z]|shp[a-z]{2})[_-][\w+/=-]+/g, REDACTED],
   [/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${REDACTED}`],
   [/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, `$1${REDACTED}@`], // userinfo of a URL
   [
     /([?&](?:access_token|refresh_token|token|code|state|key|api_?key|sig|signature|client_secret|secret|password)=)[^&#\s"']+/gi,
     `$1${REDACTED}`,
   ],
-  [
-    /-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(?:-----END[^-]*PRIVATE KEY-----|$)/g,
-    REDACTED,
-  ],
+  [/-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(?:-----END[^-]*PRIVATE KEY-----|$)/g, REDACTED],
 ]
 
 /**
@@ -53,18 +38,13 @@ const SECRET_TEXTS: [RegExp, string][] = [
  *
  * @param secrets Values to take out wherever they appear, such as the credentials just sent.
  */
-export function redactText(
-  text: string,
-  secrets: Iterable<string> = [],
-): string {
+export function redactText(text: string, secrets: Iterable<string> = []): string {
   let result = text
   for (const secret of secrets) {
     // shorter ones would tear holes into ordinary words
     if (secret.length >= 4) result = result.replaceAll(secret, REDACTED)
   }
-  for (const [pattern, replacement] of SECRET_TEXTS) {
-    result = result.replace(pattern, replacement)
-  }
+  for (const [pattern, replacement] of SECRET_TEXTS) result = result.replace(pattern, replacement)
   return result
 }
 
@@ -73,20 +53,12 @@ const MAX_ITEMS = 100
 const MAX_TEXT = 4_000
 
 /** Makes any value JSON, without secrets, without cycles, of bounded size. Never throws. */
-export function redactValue(
-  value: unknown,
-  depth = 0,
-  above: object[] = [],
-): unknown {
+export function redactValue(value: unknown, depth = 0, above: object[] = []): unknown {
   if (typeof value === 'string') {
-    return redactText(
-      value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value,
-    )
+    return redactText(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value)
   }
   if (typeof value === 'bigint') return value.toString()
-  if (typeof value === 'function' || typeof value === 'symbol') {
-    return `[${typeof value}]`
-  }
+  if (typeof value === 'function' || typeof value === 'symbol') return `[${typeof value}]`
   if (typeof value !== 'object' || value === null) return value
   if (above.includes(value)) return '[circular]'
   if (depth >= MAX_DEPTH) return '[too deep]'
@@ -132,8 +104,7 @@ function redactEntries(
     entries.slice(0, MAX_ITEMS).map(([rawKey, item]) => {
       const key = String(rawKey)
       // "is there a token" is worth knowing and tells nothing
-      const tellsNothing = item === null || item === undefined ||
-        typeof item === 'boolean'
+      const tellsNothing = item === null || item === undefined || typeof item === 'boolean'
       if (!tellsNothing && isSecretName(key, item)) return [key, REDACTED]
       return [key, redactValue(item, depth + 1, within)]
     }),
