@@ -10,7 +10,7 @@ create table public.integrations (
   name text not null,
   status text not null default 'pending',
   settings jsonb not null default '{}',
-  sync_interval_minutes int default 60, -- null: only by hand
+  sync_interval_minutes int not null default 60,
   consecutive_failures int not null default 0,
   last_error jsonb, -- { code, message, next }
   last_synced_at timestamptz,

@@ -5,7 +5,7 @@ create table public.sync_streams (
   integration_id uuid not null,
   organization_id uuid not null,
   stream text not null,
-  enabled boolean not null default true,
+  enabled boolean not null default true, -- false: only by hand
   direction text not null default 'in',
   conflict_policy text not null default 'remote_wins',
   batch_size int not null default 1000, -- records written in one transaction
@@ -188,7 +188,7 @@ $$;
 -- mode null: by hand everything; by schedule what changed, with a full run when one is due.
 create function public.start_sync(
   p_integration_id uuid, p_stream text, p_sync_type text, p_mode text default null,
-  p_allow_mass_delete boolean default false, p_requested_by uuid default null
+  p_allow_mass_delete boolean default false, p_requested_by uuid default null, p_wake boolean default true
 )
 returns public.sync_logs
 language plpgsql
@@ -253,7 +253,9 @@ begin
     else
       continue;
     end if;
-    perform private.wake_worker('sync');
+    if p_wake then
+      perform private.wake_worker('sync');
+    end if;
     return log;
   end loop;
 
@@ -262,11 +264,24 @@ begin
   returning * into log;
   insert into private.sync_runs (sync_log_id, organization_id, integration_id, stream, allow_mass_delete)
   values (log.id, integration.organization_id, p_integration_id, p_stream, p_allow_mass_delete);
-  perform private.wake_worker('sync');
+  if p_wake then
+    perform private.wake_worker('sync');
+  end if;
   return log;
 end;
 $$;
-grant execute on function public.start_sync(uuid, text, text, text, boolean, uuid) to service_role;
+grant execute on function public.start_sync(uuid, text, text, text, boolean, uuid, boolean) to service_role;
+
+create function public.read_sync_log(p_sync_log_id uuid)
+returns public.sync_logs
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select log.* from public.sync_logs as log where log.id = p_sync_log_id;
+$$;
+grant execute on function public.read_sync_log(uuid) to service_role;
 
 -- Hands out one due run under a new lease, with all the engine needs to go on with it, or null.
 -- Due is what is queued and not held back by a running run of the same stream, and what is running
@@ -403,7 +418,7 @@ as $$
   select (array['1 minute', '5 minutes', '15 minutes', '1 hour', '4 hours', '1 day']::interval[])[least(failure_count, 6)];
 $$;
 
--- Ends a run. Success and partial move the stream's cursor and clear the integration's failures; the
+-- Ends a run; a success with refused records is partial. Success and partial move the stream's cursor and clear the integration's failures; the
 -- third failure in a row, or one that only the owner can mend, puts the integration into error.
 create function public.finish_sync_run(p_sync_log_id uuid, p_lease_token uuid, p_status text, p_error jsonb default null)
 returns public.sync_logs
@@ -416,7 +431,14 @@ declare
   log public.sync_logs;
   integration public.integrations;
 begin
-  update public.sync_logs set status = p_status, error = p_error, finished_at = clock_timestamp()
+  update public.sync_logs set
+    status = case when p_status = 'success' and error_count > 0 then 'partial' else p_status end,
+    error = case
+      when p_status = 'success' and error_count > 0 then jsonb_build_object('code', 'invalid_record', 'next', 'developer',
+        'message', format('%s records were refused and are kept in sync_errors: repair and replay them.', error_count))
+      else p_error
+    end,
+    finished_at = clock_timestamp()
   where id = p_sync_log_id
   returning * into log;
   delete from private.sync_runs where sync_log_id = p_sync_log_id;
@@ -438,7 +460,7 @@ begin
     where integration_id = run.integration_id and stream = run.stream;
   else
     update public.integrations as held set
-      consecutive_failures = 0, last_synced_at = log.finished_at, last_error = p_error,
+      consecutive_failures = 0, last_synced_at = log.finished_at, last_error = log.error,
       status = case when held.status = 'error' then 'connected' else held.status end
     where held.id = run.integration_id
     returning * into integration;
@@ -447,7 +469,7 @@ begin
       cursor = jsonb_build_object('since', coalesce(
         least((run.progress ->> 'watermark')::timestamptz, log.started_at), (cursor ->> 'since')::timestamptz)),
       last_full_sync_at = case when log.mode = 'full' then log.started_at else last_full_sync_at end,
-      next_sync_at = now() + make_interval(mins => coalesce(integration.sync_interval_minutes, 60))
+      next_sync_at = now() + make_interval(mins => integration.sync_interval_minutes)
     where integration_id = run.integration_id and stream = run.stream;
   end if;
 
@@ -464,7 +486,7 @@ begin
     jsonb_strip_nulls(jsonb_build_object('integration_id', log.integration_id, 'stream', log.stream, 'mode', log.mode,
       'fetched', log.fetched_count, 'created', log.created_count, 'updated', log.updated_count,
       'unchanged', log.unchanged_count, 'deleted', log.deleted_count, 'errors', log.error_count, 'error', log.error)),
-    case p_status when 'success' then 'success' when 'partial' then 'partial' else 'failure' end, log.requested_by);
+    case log.status when 'failed' then 'failure' else log.status end, log.requested_by);
   return log;
 end;
 $$;

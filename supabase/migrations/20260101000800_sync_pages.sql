@@ -380,7 +380,7 @@ end;
 $$;
 grant execute on function public.apply_records(uuid, text, jsonb, jsonb, text) to service_role;
 
--- Open errors to try again, oldest first.
+-- Open errors to try again: the least often tried first, then the oldest.
 create function public.list_open_sync_errors(p_integration_id uuid, p_stream text, p_ids uuid[] default null, p_limit int default 500)
 returns jsonb
 language sql
@@ -394,7 +394,7 @@ as $$
     select * from public.sync_errors as candidate
     where candidate.integration_id = p_integration_id and candidate.stream = p_stream and candidate.resolved_at is null
       and (p_ids is null or candidate.id = any (p_ids))
-    order by candidate.created_at, candidate.id
+    order by candidate.attempt_count, candidate.created_at, candidate.id
     limit p_limit
   ) as refused;
 $$;

@@ -89,7 +89,7 @@ begin
     from public.sync_streams as stream
     join public.integrations as integration on integration.id = stream.integration_id
     where stream.enabled and stream.direction in ('in', 'both') and stream.next_sync_at <= now()
-      and integration.status in ('connected', 'error') and integration.sync_interval_minutes is not null
+      and integration.status in ('connected', 'error')
     order by stream.next_sync_at
     limit 500
     for update of stream skip locked

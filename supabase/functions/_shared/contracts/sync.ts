@@ -145,6 +145,6 @@ export const workSyncs = contract({
   path: '/sync/work',
   auth: 'worker',
   request: z.strictObject({ reason: z.string().max(200).optional() }),
-  response: z.object({ processed: count }),
+  response: z.object({ accepted: z.literal(true) }), // the work itself goes on after the answer
   errors: [],
 })

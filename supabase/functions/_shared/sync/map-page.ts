@@ -1,0 +1,106 @@
+// Turns a platform's pages into what one transaction writes: rows, deletions and refused records.
+import type { Page } from "../connectors/account.ts";
+import { contentHash } from "../connectors/content-hash.ts";
+import type { Connector } from "../connectors/define-connector.ts";
+import { parseRecord } from "../connectors/parse-record.ts";
+import type { Batch, Deletion, RecordRow } from "./write-batch.ts";
+
+export type MapContext = {
+  connector: Connector;
+  stream: string;
+  settings: Record<string, unknown>;
+};
+
+/** Collects pages until they are written. A record that comes twice is kept once, in its newest version. */
+export class Collector {
+  readonly #context: MapContext;
+  #rows = new Map<string, RecordRow>();
+  #deletions: Deletion[] = [];
+  #refused: Batch["refused"] = [];
+  #fetched = 0;
+
+  constructor(context: MapContext) {
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#rows.size + this.#deletions.length + this.#refused.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#fetched === 0;
+  }
+
+  /**
+   * @param watermark The newest `source_updated_at` so far.
+   * @returns The newest one with this page.
+   */
+  add(
+    page: Pick<Page, "records" | "fetched_at">,
+    watermark: string | null = null,
+  ): string | null {
+    const { connector, stream, settings } = this.#context;
+    this.#fetched += page.records.length;
+    for (const raw of page.records) {
+      const parsed = parseRecord(connector, stream, raw, { settings });
+      if (!parsed.ok) {
+        const { ok: _, ...refused } = parsed;
+        this.#refused.push({ ...refused, payload: raw });
+        continue;
+      }
+      const {
+        source_id,
+        source_updated_at,
+        columns,
+        supersedes = [],
+        deleted,
+      } = parsed.record;
+      watermark = later(watermark, source_updated_at);
+      for (const id of deleted ? [source_id, ...supersedes] : supersedes) {
+        this.#deletions.push(
+          source_updated_at
+            ? { source_id: id, source_deleted_at: source_updated_at }
+            : { source_id: id, absent_at: page.fetched_at },
+        );
+      }
+      if (deleted) continue;
+      const row: RecordRow = {
+        ...columns,
+        source_id,
+        source_updated_at,
+        last_synced_at: page.fetched_at,
+        content_hash: contentHash(columns, raw),
+        source_data: raw,
+      };
+      const earlier = this.#rows.get(source_id);
+      if (!earlier || isNewer(row, earlier)) this.#rows.set(source_id, row);
+    }
+    return watermark;
+  }
+
+  /** Everything collected; the collector is empty again. */
+  take(): Batch {
+    const batch = {
+      fetched: this.#fetched,
+      rows: [...this.#rows.values()],
+      deletions: this.#deletions,
+      refused: this.#refused,
+    };
+    this.#rows = new Map();
+    this.#deletions = [];
+    this.#refused = [];
+    this.#fetched = 0;
+    return batch;
+  }
+}
+
+function isNewer(row: RecordRow, than: RecordRow): boolean {
+  const order = Date.parse(row.source_updated_at ?? row.last_synced_at) -
+    Date.parse(than.source_updated_at ?? than.last_synced_at);
+  return order === 0 ? row.last_synced_at >= than.last_synced_at : order > 0;
+}
+
+function later(a: string | null, b: string | null): string | null {
+  if (a === null || b === null) return a ?? b;
+  return Date.parse(a) >= Date.parse(b) ? a : b;
+}

@@ -1,0 +1,26 @@
+// A run's place: what has to survive a worker so that the next one goes on where it stopped.
+import { z } from "zod";
+import type { PageCursor } from "../connectors/account.ts";
+
+/** `private.sync_runs.progress`. Written with each batch, in the batch's own transaction. */
+export const SyncProgress = z.object({
+  /** `pages`: reading the platform. `absent`: all was read; looking for what is gone. `done`: nothing is left to do. */
+  phase: z.enum(["pages", "absent", "done"]).default("pages"),
+  /** The page to read next; null is the first. */
+  cursor: z.custom<PageCursor>().nullable().default(null),
+  /** Batches committed so far; the next one has this number plus one. */
+  batch_count: z.int().default(0),
+  /** A full run notes what it sees, to know afterwards what is gone. */
+  scanning: z.boolean().default(false),
+  /** When the first page was read, by our clock. */
+  scan_started_at: z.string().nullable().default(null),
+  /** Only what changed since then is asked for; null asks for everything. */
+  since: z.string().nullable().default(null),
+  /** The newest `source_updated_at` seen. */
+  watermark: z.string().nullable().default(null),
+  /** The stream had no rows when the run began, so there is nothing to compare with. */
+  first_load: z.boolean().default(false),
+  /** In phase `absent`: ids up to here have been dealt with. */
+  absent_after: z.string().default(""),
+});
+export type SyncProgress = z.infer<typeof SyncProgress>;
