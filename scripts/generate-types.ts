@@ -1,0 +1,94 @@
+// What types does the database have? The Supabase CLI writes them to src/database.types.ts.
+//
+// node scripts/generate-types.ts [--check] [--db-url URL]
+import { execFile, spawn } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { projectDir } from './stack/project.ts'
+import { startStack } from './stack/stack.ts'
+
+const target = join(projectDir, 'src/database.types.ts')
+
+const firstLine =
+  '// Generated from the migrations by scripts/generate-types.ts: do not edit. What types does the database have?'
+
+/** The text that `src/database.types.ts` has to have for the database at this address. */
+export async function generateTypes(dbUrl: string): Promise<string> {
+  const cli = join(projectDir, 'node_modules/supabase/dist/supabase.js')
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    cli,
+    'gen',
+    'types',
+    '--lang',
+    'typescript',
+    '--schema',
+    'public',
+    `--remote=${withoutTls(dbUrl)}`,
+    '--agent',
+    'no',
+  ], {
+    env: { ...process.env, SUPABASE_TELEMETRY_DISABLED: '1', NO_COLOR: '1' },
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  return await format(`${firstLine}\n${stdout}`)
+}
+
+/** Writes the file, or with `check` leaves it alone. Answers whether it was up to date. */
+export async function updateTypes(
+  options: { dbUrl?: string; check?: boolean } = {},
+): Promise<boolean> {
+  const types = options.dbUrl ? await generateTypes(options.dbUrl) : await generateFromMigrations()
+  const isFresh = await readFile(target, 'utf8').catch(() => '') === types
+  if (!isFresh && !options.check) await writeFile(target, types)
+  return isFresh
+}
+
+async function generateFromMigrations(): Promise<string> {
+  const stack = await startStack({ ephemeral: true, functions: false, cron: false, envFile: null })
+  try {
+    return await generateTypes(stack.dbUrl)
+  } finally {
+    await stack.stop()
+  }
+}
+
+// The CLI asks for TLS unless told otherwise, and a local Postgres has none.
+function withoutTls(dbUrl: string): string {
+  const url = new URL(dbUrl)
+  const isLocal = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
+  if (isLocal && !url.searchParams.has('sslmode')) url.searchParams.set('sslmode', 'disable')
+  return url.href
+}
+
+// Through standard input: deno.json leaves the file itself out, as nobody should edit it.
+function format(source: string): Promise<string> {
+  const deno = join(projectDir, 'node_modules/.bin/deno')
+  const config = join(projectDir, 'deno.json')
+  const child = spawn(deno, ['fmt', '--quiet', '--config', config, '--ext', 'ts', '-'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let formatted = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => formatted += text)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (exitCode) => {
+      if (exitCode === 0) resolve(formatted)
+      else reject(new Error(`deno fmt ended with ${exitCode}`))
+    })
+    child.stdin.end(source)
+  })
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { check: { type: 'boolean' }, 'db-url': { type: 'string' } },
+  })
+  const isFresh = await updateTypes({ dbUrl: values['db-url'], check: values.check })
+  if (isFresh) console.log('src/database.types.ts is up to date')
+  else if (!values.check) console.log('src/database.types.ts is written')
+  else {
+    console.error('src/database.types.ts is stale: run "node scripts/generate-types.ts"')
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,1049 @@
+// Generated from the migrations by scripts/generate-types.ts: do not edit. What types does the database have?
+
+export type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[]
+
+export type Database = {
+  'public': {
+    Tables: {
+      'activity_logs': {
+        Row: {
+          'action': string
+          'actor_id': string | null
+          'actor_type': string
+          'created_at': string
+          'detail': NonNullable<Json>
+          'id': string
+          'organization_id': string
+          'outcome': string
+          'subject_id': string | null
+          'subject_type': string | null
+        }
+        ComputedFields: never
+        Insert: {
+          'action': string
+          'actor_id'?: string | null
+          'actor_type': string
+          'created_at'?: string
+          'detail'?: NonNullable<Json>
+          'id'?: string
+          'organization_id': string
+          'outcome'?: string
+          'subject_id'?: string | null
+          'subject_type'?: string | null
+        }
+        Update: {
+          'action'?: string
+          'actor_id'?: string | null
+          'actor_type'?: string
+          'created_at'?: string
+          'detail'?: NonNullable<Json>
+          'id'?: string
+          'organization_id'?: string
+          'outcome'?: string
+          'subject_id'?: string | null
+          'subject_type'?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'activity_logs_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'connectors': {
+        Row: {
+          'auth_type': string
+          'available': boolean
+          'capabilities': (string)[]
+          'category': string
+          'credentials_schema': NonNullable<Json>
+          'description': string
+          'docs_url': string | null
+          'name': string
+          'settings_schema': NonNullable<Json>
+          'slug': string
+          'streams': NonNullable<Json>
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'auth_type': string
+          'available'?: boolean
+          'capabilities'?: (string)[]
+          'category': string
+          'credentials_schema': NonNullable<Json>
+          'description': string
+          'docs_url'?: string | null
+          'name': string
+          'settings_schema': NonNullable<Json>
+          'slug': string
+          'streams': NonNullable<Json>
+          'updated_at'?: string
+        }
+        Update: {
+          'auth_type'?: string
+          'available'?: boolean
+          'capabilities'?: (string)[]
+          'category'?: string
+          'credentials_schema'?: NonNullable<Json>
+          'description'?: string
+          'docs_url'?: string | null
+          'name'?: string
+          'settings_schema'?: NonNullable<Json>
+          'slug'?: string
+          'streams'?: NonNullable<Json>
+          'updated_at'?: string
+        }
+        Relationships: []
+      }
+      'integrations': {
+        Row: {
+          'connected_at': string | null
+          'connector': string
+          'consecutive_failures': number
+          'created_at': string
+          'created_by': string | null
+          'disconnected_at': string | null
+          'external_account_id': string | null
+          'id': string
+          'last_checked_at': string | null
+          'last_error': Json | null
+          'last_synced_at': string | null
+          'name': string
+          'organization_id': string
+          'settings': NonNullable<Json>
+          'status': string
+          'sync_interval_minutes': number
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'connected_at'?: string | null
+          'connector': string
+          'consecutive_failures'?: number
+          'created_at'?: string
+          'created_by'?: string | null
+          'disconnected_at'?: string | null
+          'external_account_id'?: string | null
+          'id'?: string
+          'last_checked_at'?: string | null
+          'last_error'?: Json | null
+          'last_synced_at'?: string | null
+          'name': string
+          'organization_id': string
+          'settings'?: NonNullable<Json>
+          'status'?: string
+          'sync_interval_minutes'?: number
+          'updated_at'?: string
+        }
+        Update: {
+          'connected_at'?: string | null
+          'connector'?: string
+          'consecutive_failures'?: number
+          'created_at'?: string
+          'created_by'?: string | null
+          'disconnected_at'?: string | null
+          'external_account_id'?: string | null
+          'id'?: string
+          'last_checked_at'?: string | null
+          'last_error'?: Json | null
+          'last_synced_at'?: string | null
+          'name'?: string
+          'organization_id'?: string
+          'settings'?: NonNullable<Json>
+          'status'?: string
+          'sync_interval_minutes'?: number
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'integrations_connector_fkey'
+            columns: ['connector']
+            isOneToOne: false
+            referencedRelation: 'connectors'
+            referencedColumns: ['slug']
+          },
+          {
+            foreignKeyName: 'integrations_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'organization_invitations': {
+        Row: {
+          'accepted_at': string | null
+          'created_at': string
+          'email': string
+          'expires_at': string
+          'id': string
+          'invited_by': string | null
+          'organization_id': string
+          'role': string
+        }
+        ComputedFields: never
+        Insert: {
+          'accepted_at'?: string | null
+          'created_at'?: string
+          'email': string
+          'expires_at'?: string
+          'id'?: string
+          'invited_by'?: string | null
+          'organization_id': string
+          'role': string
+        }
+        Update: {
+          'accepted_at'?: string | null
+          'created_at'?: string
+          'email'?: string
+          'expires_at'?: string
+          'id'?: string
+          'invited_by'?: string | null
+          'organization_id'?: string
+          'role'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'organization_invitations_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'organization_members': {
+        Row: {
+          'created_at': string
+          'organization_id': string
+          'role': string
+          'updated_at': string
+          'user_id': string
+        }
+        ComputedFields: never
+        Insert: {
+          'created_at'?: string
+          'organization_id': string
+          'role': string
+          'updated_at'?: string
+          'user_id': string
+        }
+        Update: {
+          'created_at'?: string
+          'organization_id'?: string
+          'role'?: string
+          'updated_at'?: string
+          'user_id'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'organization_members_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'organizations': {
+        Row: {
+          'created_at': string
+          'id': string
+          'name': string
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'created_at'?: string
+          'id'?: string
+          'name': string
+          'updated_at'?: string
+        }
+        Update: {
+          'created_at'?: string
+          'id'?: string
+          'name'?: string
+          'updated_at'?: string
+        }
+        Relationships: []
+      }
+      'products': {
+        Row: {
+          'absent_at': string | null
+          'brand': string | null
+          'category': string | null
+          'content_hash': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'description': string | null
+          'id': string
+          'image_urls': (string)[]
+          'integration_id': string
+          'last_synced_at': string | null
+          'name': string | null
+          'organization_id': string
+          'price_amount': string | null
+          'price_currency': string | null
+          'price_tiers': NonNullable<Json>
+          'sku': string | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'status': string
+          'stock_quantity': string | null
+          'updated_at': string
+          'variants': NonNullable<Json>
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'brand'?: string | null
+          'category'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'description'?: string | null
+          'id'?: string
+          'image_urls'?: (string)[]
+          'integration_id': string
+          'last_synced_at'?: string | null
+          'name'?: string | null
+          'organization_id': string
+          'price_amount'?: string | null
+          'price_currency'?: string | null
+          'price_tiers'?: NonNullable<Json>
+          'sku'?: string | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'status'?: string
+          'stock_quantity'?: string | null
+          'updated_at'?: string
+          'variants'?: NonNullable<Json>
+        }
+        Update: {
+          'absent_at'?: string | null
+          'brand'?: string | null
+          'category'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'description'?: string | null
+          'id'?: string
+          'image_urls'?: (string)[]
+          'integration_id'?: string
+          'last_synced_at'?: string | null
+          'name'?: string | null
+          'organization_id'?: string
+          'price_amount'?: string | null
+          'price_currency'?: string | null
+          'price_tiers'?: NonNullable<Json>
+          'sku'?: string | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'status'?: string
+          'stock_quantity'?: string | null
+          'updated_at'?: string
+          'variants'?: NonNullable<Json>
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'products_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'sync_errors': {
+        Row: {
+          'attempt_count': number
+          'code': string
+          'created_at': string
+          'id': string
+          'integration_id': string
+          'issues': NonNullable<Json>
+          'last_seen_at': string
+          'message': string
+          'organization_id': string
+          'payload': NonNullable<Json>
+          'resolution': string | null
+          'resolved_at': string | null
+          'source_id': string | null
+          'source_key': string
+          'stream': string
+          'sync_log_id': string | null
+        }
+        ComputedFields: never
+        Insert: {
+          'attempt_count'?: number
+          'code': string
+          'created_at'?: string
+          'id'?: string
+          'integration_id': string
+          'issues'?: NonNullable<Json>
+          'last_seen_at'?: string
+          'message': string
+          'organization_id': string
+          'payload': NonNullable<Json>
+          'resolution'?: string | null
+          'resolved_at'?: string | null
+          'source_id'?: string | null
+          'source_key': string
+          'stream': string
+          'sync_log_id'?: string | null
+        }
+        Update: {
+          'attempt_count'?: number
+          'code'?: string
+          'created_at'?: string
+          'id'?: string
+          'integration_id'?: string
+          'issues'?: NonNullable<Json>
+          'last_seen_at'?: string
+          'message'?: string
+          'organization_id'?: string
+          'payload'?: NonNullable<Json>
+          'resolution'?: string | null
+          'resolved_at'?: string | null
+          'source_id'?: string | null
+          'source_key'?: string
+          'stream'?: string
+          'sync_log_id'?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'sync_errors_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+          {
+            foreignKeyName: 'sync_errors_sync_log_id_fkey'
+            columns: ['sync_log_id']
+            isOneToOne: false
+            referencedRelation: 'sync_logs'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'sync_logs': {
+        Row: {
+          'attempt_count': number
+          'created_at': string
+          'created_count': number
+          'deleted_count': number
+          'duration_ms': number | null
+          'error': Json | null
+          'error_count': number
+          'fetched_count': number
+          'finished_at': string | null
+          'id': string
+          'integration_id': string
+          'mode': string
+          'organization_id': string
+          'requested_by': string | null
+          'started_at': string | null
+          'status': string
+          'stream': string
+          'sync_type': string
+          'unchanged_count': number
+          'updated_count': number
+        }
+        ComputedFields: never
+        Insert: {
+          'attempt_count'?: number
+          'created_at'?: string
+          'created_count'?: number
+          'deleted_count'?: number
+          'duration_ms'?: never
+          'error'?: Json | null
+          'error_count'?: number
+          'fetched_count'?: number
+          'finished_at'?: string | null
+          'id'?: string
+          'integration_id': string
+          'mode': string
+          'organization_id': string
+          'requested_by'?: string | null
+          'started_at'?: string | null
+          'status'?: string
+          'stream': string
+          'sync_type': string
+          'unchanged_count'?: number
+          'updated_count'?: number
+        }
+        Update: {
+          'attempt_count'?: number
+          'created_at'?: string
+          'created_count'?: number
+          'deleted_count'?: number
+          'duration_ms'?: never
+          'error'?: Json | null
+          'error_count'?: number
+          'fetched_count'?: number
+          'finished_at'?: string | null
+          'id'?: string
+          'integration_id'?: string
+          'mode'?: string
+          'organization_id'?: string
+          'requested_by'?: string | null
+          'started_at'?: string | null
+          'status'?: string
+          'stream'?: string
+          'sync_type'?: string
+          'unchanged_count'?: number
+          'updated_count'?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'sync_logs_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'sync_streams': {
+        Row: {
+          'batch_size': number
+          'conflict_policy': string
+          'created_at': string
+          'cursor': Json | null
+          'direction': string
+          'enabled': boolean
+          'filter': NonNullable<Json>
+          'full_sync_interval_minutes': number
+          'integration_id': string
+          'last_full_sync_at': string | null
+          'mass_delete_percent': number
+          'next_sync_at': string
+          'organization_id': string
+          'stream': string
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'batch_size'?: number
+          'conflict_policy'?: string
+          'created_at'?: string
+          'cursor'?: Json | null
+          'direction'?: string
+          'enabled'?: boolean
+          'filter'?: NonNullable<Json>
+          'full_sync_interval_minutes'?: number
+          'integration_id': string
+          'last_full_sync_at'?: string | null
+          'mass_delete_percent'?: number
+          'next_sync_at'?: string
+          'organization_id': string
+          'stream': string
+          'updated_at'?: string
+        }
+        Update: {
+          'batch_size'?: number
+          'conflict_policy'?: string
+          'created_at'?: string
+          'cursor'?: Json | null
+          'direction'?: string
+          'enabled'?: boolean
+          'filter'?: NonNullable<Json>
+          'full_sync_interval_minutes'?: number
+          'integration_id'?: string
+          'last_full_sync_at'?: string | null
+          'mass_delete_percent'?: number
+          'next_sync_at'?: string
+          'organization_id'?: string
+          'stream'?: string
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'sync_streams_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+    }
+    Views: {
+      [_ in never]: never
+    }
+    Functions: {
+      'accept_invitation': { Args: { 'token': string }; Returns: string }
+      'acquire_request': {
+        Args: { 'p_burst'?: number; 'p_key': string; 'p_requests_per_second': number }
+        Returns: Json
+      }
+      'answer_wake': { Args: { 'p_worker': string }; Returns: undefined }
+      'apply_records': {
+        Args: {
+          'p_deletions'?: Json
+          'p_integration_id': string
+          'p_records': Json
+          'p_resolution'?: string
+          'p_stream': string
+        }
+        Returns: Json
+      }
+      'claim_sync_run': {
+        Args: { 'p_lease_seconds'?: number; 'p_sync_log_id'?: string }
+        Returns: Json
+      }
+      'connect_integration': {
+        Args: {
+          'p_actor_id'?: string
+          'p_connector': string
+          'p_credentials': Json
+          'p_external_account_id': string
+          'p_name': string
+          'p_organization_id': string
+          'p_settings': Json
+          'p_sync_interval_minutes'?: number
+        }
+        Returns: {
+          'connected_at': string | null
+          'connector': string
+          'consecutive_failures': number
+          'created_at': string
+          'created_by': string | null
+          'disconnected_at': string | null
+          'external_account_id': string | null
+          'id': string
+          'last_checked_at': string | null
+          'last_error': Json | null
+          'last_synced_at': string | null
+          'name': string
+          'organization_id': string
+          'settings': NonNullable<Json>
+          'status': string
+          'sync_interval_minutes': number
+          'updated_at': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'integrations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'create_organization': {
+        Args: { 'name': string }
+        Returns: {
+          'created_at': string
+          'id': string
+          'name': string
+          'updated_at': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'organizations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'delete_absent': {
+        Args: {
+          'p_lease_token': string
+          'p_needs_two_scans'?: boolean
+          'p_progress': Json
+          'p_source_ids': (string)[]
+          'p_sync_log_id': string
+        }
+        Returns: Json
+      }
+      'disconnect_integration': {
+        Args: { 'p_actor_id'?: string; 'p_delete_data'?: boolean; 'p_integration_id': string }
+        Returns: {
+          'connected_at': string | null
+          'connector': string
+          'consecutive_failures': number
+          'created_at': string
+          'created_by': string | null
+          'disconnected_at': string | null
+          'external_account_id': string | null
+          'id': string
+          'last_checked_at': string | null
+          'last_error': Json | null
+          'last_synced_at': string | null
+          'name': string
+          'organization_id': string
+          'settings': NonNullable<Json>
+          'status': string
+          'sync_interval_minutes': number
+          'updated_at': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'integrations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'finish_sync_run': {
+        Args: {
+          'p_error'?: Json
+          'p_lease_token': string
+          'p_status': string
+          'p_sync_log_id': string
+        }
+        Returns: {
+          'attempt_count': number
+          'created_at': string
+          'created_count': number
+          'deleted_count': number
+          'duration_ms': number | null
+          'error': Json | null
+          'error_count': number
+          'fetched_count': number
+          'finished_at': string | null
+          'id': string
+          'integration_id': string
+          'mode': string
+          'organization_id': string
+          'requested_by': string | null
+          'started_at': string | null
+          'status': string
+          'stream': string
+          'sync_type': string
+          'unchanged_count': number
+          'updated_count': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'sync_logs'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'invite_member': {
+        Args: { 'email': string; 'organization_id': string; 'role'?: string }
+        Returns: Json
+      }
+      'list_absent': {
+        Args: {
+          'p_after'?: string
+          'p_lease_token': string
+          'p_limit'?: number
+          'p_sync_log_id': string
+        }
+        Returns: Json
+      }
+      'list_open_sync_errors': {
+        Args: {
+          'p_ids'?: (string)[]
+          'p_integration_id': string
+          'p_limit'?: number
+          'p_stream': string
+        }
+        Returns: Json
+      }
+      'next_sync_run_at': { Args: Record<PropertyKey, never>; Returns: string }
+      'open_integration': { Args: { 'p_integration_id': string }; Returns: Json }
+      'read_sync_log': {
+        Args: { 'p_sync_log_id': string }
+        Returns: {
+          'attempt_count': number
+          'created_at': string
+          'created_count': number
+          'deleted_count': number
+          'duration_ms': number | null
+          'error': Json | null
+          'error_count': number
+          'fetched_count': number
+          'finished_at': string | null
+          'id': string
+          'integration_id': string
+          'mode': string
+          'organization_id': string
+          'requested_by': string | null
+          'started_at': string | null
+          'status': string
+          'stream': string
+          'sync_type': string
+          'unchanged_count': number
+          'updated_count': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'sync_logs'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'record_integration_check': {
+        Args: { 'p_error'?: Json; 'p_integration_id': string }
+        Returns: {
+          'connected_at': string | null
+          'connector': string
+          'consecutive_failures': number
+          'created_at': string
+          'created_by': string | null
+          'disconnected_at': string | null
+          'external_account_id': string | null
+          'id': string
+          'last_checked_at': string | null
+          'last_error': Json | null
+          'last_synced_at': string | null
+          'name': string
+          'organization_id': string
+          'settings': NonNullable<Json>
+          'status': string
+          'sync_interval_minutes': number
+          'updated_at': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'integrations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'record_replay': {
+        Args: { 'p_integration_id': string; 'p_outcomes': Json }
+        Returns: undefined
+      }
+      'release_sync_run': {
+        Args: {
+          'p_error'?: Json
+          'p_lease_token': string
+          'p_pause_ms'?: number
+          'p_sync_log_id': string
+        }
+        Returns: undefined
+      }
+      'report_request': {
+        Args: { 'p_key': string; 'p_outcome': string; 'p_retry_after_ms'?: number }
+        Returns: undefined
+      }
+      'restart_sync_run': {
+        Args: { 'p_lease_token': string; 'p_sync_log_id': string }
+        Returns: undefined
+      }
+      'save_integration_token': {
+        Args: { 'p_access_token': string; 'p_expires_at'?: string; 'p_integration_id': string }
+        Returns: undefined
+      }
+      'start_sync': {
+        Args: {
+          'p_allow_mass_delete'?: boolean
+          'p_integration_id': string
+          'p_mode'?: string
+          'p_requested_by'?: string
+          'p_stream': string
+          'p_sync_type': string
+          'p_wake'?: boolean
+        }
+        Returns: {
+          'attempt_count': number
+          'created_at': string
+          'created_count': number
+          'deleted_count': number
+          'duration_ms': number | null
+          'error': Json | null
+          'error_count': number
+          'fetched_count': number
+          'finished_at': string | null
+          'id': string
+          'integration_id': string
+          'mode': string
+          'organization_id': string
+          'requested_by': string | null
+          'started_at': string | null
+          'status': string
+          'stream': string
+          'sync_type': string
+          'unchanged_count': number
+          'updated_count': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'sync_logs'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'update_integration': {
+        Args: {
+          'p_actor_id'?: string
+          'p_credentials'?: Json
+          'p_integration_id': string
+          'p_name'?: string
+          'p_paused'?: boolean
+          'p_settings'?: Json
+          'p_sync_interval_minutes'?: number
+        }
+        Returns: {
+          'connected_at': string | null
+          'connector': string
+          'consecutive_failures': number
+          'created_at': string
+          'created_by': string | null
+          'disconnected_at': string | null
+          'external_account_id': string | null
+          'id': string
+          'last_checked_at': string | null
+          'last_error': Json | null
+          'last_synced_at': string | null
+          'name': string
+          'organization_id': string
+          'settings': NonNullable<Json>
+          'status': string
+          'sync_interval_minutes': number
+          'updated_at': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'integrations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'write_sync_page': {
+        Args: {
+          'p_content_hashes': (string)[]
+          'p_deletions'?: Json
+          'p_fetched': number
+          'p_lease_seconds'?: number
+          'p_lease_token': string
+          'p_progress': Json
+          'p_records'?: Json
+          'p_refused'?: Json
+          'p_source_ids': (string)[]
+          'p_sync_log_id': string
+        }
+        Returns: Json
+      }
+    }
+    Enums: {
+      [_ in never]: never
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
+}
+
+type DatabaseWithoutInternals = Omit<Database, '__InternalSupabase'>
+
+type DefaultSchema = DatabaseWithoutInternals[Extract<keyof Database, 'public'>]
+
+export type Tables<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof (DefaultSchema['Tables'] & DefaultSchema['Views'])
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  } ? keyof (
+      & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables']
+      & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Views']
+    )
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals } ? (
+    & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables']
+    & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Views']
+  )[TableName] extends {
+    Row: infer R
+  } ? R
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof (DefaultSchema['Tables'] & DefaultSchema['Views'])
+    ? (DefaultSchema['Tables'] & DefaultSchema['Views'])[DefaultSchemaTableNameOrOptions] extends {
+      Row: infer R
+    } ? R
+    : never
+  : never
+
+export type TablesInsert<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof DefaultSchema['Tables']
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  } ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables']
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables'][TableName] extends
+    {
+      Insert: infer I
+    } ? I
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema['Tables']
+    ? DefaultSchema['Tables'][DefaultSchemaTableNameOrOptions] extends {
+      Insert: infer I
+    } ? I
+    : never
+  : never
+
+export type TablesUpdate<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof DefaultSchema['Tables']
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  } ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables']
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables'][TableName] extends
+    {
+      Update: infer U
+    } ? U
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema['Tables']
+    ? DefaultSchema['Tables'][DefaultSchemaTableNameOrOptions] extends {
+      Update: infer U
+    } ? U
+    : never
+  : never
+
+export type Enums<
+  DefaultSchemaEnumNameOrOptions extends
+    | keyof DefaultSchema['Enums']
+    | { schema: keyof DatabaseWithoutInternals },
+  EnumName extends DefaultSchemaEnumNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  } ? keyof DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions['schema']]['Enums']
+    : never = never,
+> = DefaultSchemaEnumNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions['schema']]['Enums'][EnumName]
+  : DefaultSchemaEnumNameOrOptions extends keyof DefaultSchema['Enums']
+    ? DefaultSchema['Enums'][DefaultSchemaEnumNameOrOptions]
+  : never
+
+export type CompositeTypes<
+  PublicCompositeTypeNameOrOptions extends
+    | keyof DefaultSchema['CompositeTypes']
+    | { schema: keyof DatabaseWithoutInternals },
+  CompositeTypeName extends PublicCompositeTypeNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  } ? keyof DatabaseWithoutInternals[PublicCompositeTypeNameOrOptions['schema']]['CompositeTypes']
+    : never = never,
+> = PublicCompositeTypeNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[PublicCompositeTypeNameOrOptions['schema']]['CompositeTypes'][
+    CompositeTypeName
+  ]
+  : PublicCompositeTypeNameOrOptions extends keyof DefaultSchema['CompositeTypes']
+    ? DefaultSchema['CompositeTypes'][PublicCompositeTypeNameOrOptions]
+  : never
+
+export const Constants = {
+  'public': {
+    Enums: {},
+  },
+} as const

@@ -1,0 +1,65 @@
+// Plugboard's client library: the integration backend of a Supabase project, for its front ends.
+import { Connectors } from './connectors.ts'
+import { Integrations } from './integrations.ts'
+import { Organizations } from './organizations.ts'
+import type { AppSupabaseClient } from './supabase.ts'
+import { Syncs } from './syncs.ts'
+
+export type { ErrorSummary } from '../supabase/functions/_shared/contracts/contract.ts'
+export type {
+  ConnectorInfo,
+  ConnectorStream,
+  JsonSchema,
+} from '../supabase/functions/_shared/contracts/connectors.ts'
+export type {
+  Integration,
+  IntegrationCheck,
+  IntegrationStatus,
+} from '../supabase/functions/_shared/contracts/integrations.ts'
+export type {
+  SyncError,
+  SyncLog,
+  SyncMode,
+  SyncResult,
+  SyncStats,
+  SyncStatus,
+  SyncType,
+} from '../supabase/functions/_shared/contracts/sync.ts'
+export type { ErrorCode, FieldError } from '../supabase/functions/_shared/platform/errors.ts'
+export type { Database } from './database.types.ts'
+export type { IntegrationQuery } from './integrations.ts'
+export type { Invitation, Member, Organization, Role } from './organizations.ts'
+export type { Page } from './read-page.ts'
+export { PlugboardError, type PlugboardErrorCode, type Result } from './result.ts'
+export type { AppSupabaseClient, CallOptions } from './supabase.ts'
+export type { ReplayResult, SyncErrorQuery, SyncLogQuery } from './syncs.ts'
+export type { WatchOptions } from './watch-sync.ts'
+export { Connectors, Integrations, Organizations, Syncs }
+
+export type Plugboard = {
+  organizations: Organizations
+  integrations: Integrations
+  syncs: Syncs
+  connectors: Connectors
+}
+
+/**
+ * Wraps the app's Supabase client. Every method answers `{ data, error }` and none throws.
+ *
+ * Calls are made as whoever is signed in at `supabase`, and under row level security: users see and
+ * change what their role in an organization allows. Any number of these may share one client.
+ *
+ * An app that needs one noun only can leave the others out of its bundle: `new Syncs(supabase)`.
+ *
+ * @example
+ * const plugboard = createPlugboard(createClient(url, publishableKey))
+ * const { data: integrations, error } = await plugboard.integrations.list()
+ */
+export function createPlugboard(supabase: AppSupabaseClient): Plugboard {
+  return {
+    organizations: new Organizations(supabase),
+    integrations: new Integrations(supabase),
+    syncs: new Syncs(supabase),
+    connectors: new Connectors(supabase),
+  }
+}
