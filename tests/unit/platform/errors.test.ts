@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
   AppError,
@@ -5,6 +6,7 @@ import {
   toProblem,
   toStoredError,
 } from '../../../supabase/functions/_shared/platform/errors.ts'
+import { errorDocs } from '../../../scripts/generate-error-docs.ts'
 
 describe('errors', () => {
   it.each(Object.entries(ERRORS))(
@@ -76,5 +78,13 @@ describe('errors', () => {
 
     expect(stored.code).toBe('internal_error')
     expect(stored.message).not.toContain('abc')
+  })
+})
+
+describe('the page of errors', () => {
+  it('is generated from the table and fresh', () => {
+    const page = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8')
+
+    expect(page).toBe(errorDocs())
   })
 })
