@@ -1,0 +1,66 @@
+// `npm start`: a whole local Supabase, simulated outside platforms, and the demo; stays up until Ctrl-C.
+import { appendFileSync } from 'node:fs'
+import { demoUser, playDemo } from './demo.ts'
+import { startJsonFeedSimulator } from './simulators/json-feed.ts'
+import { startTreezSimulator } from './simulators/treez.ts'
+import { readOptions, runCommand, stackOptionsHelp, stopOnSignals } from './stack/command.ts'
+import { startStack } from './stack/stack.ts'
+
+await runCommand(async () => {
+  const options = await readOptions(process.argv.slice(2))
+  if (!options) return console.log(`npm start -- [options]\n\n${stackOptionsHelp}`)
+
+  const say = timed()
+  const [treez, feed] = await Promise.all([startTreezSimulator(), startJsonFeedSimulator()])
+  say(`simulated platforms: Treez at ${treez.url}, a JSON feed at ${feed.url}`)
+  const stack = await startStack({
+    ...options,
+    functionsEnv: {
+      CONNECTOR_OVERRIDES: JSON.stringify({ treez: { baseUrl: treez.baseUrl } }),
+      ...options.functionsEnv,
+    },
+    log: say,
+  })
+  const stop = () => Promise.all([stack.stop(), treez.stop(), feed.stop()]).then(() => {})
+  stopOnSignals(stop)
+  say(`Supabase is up at ${stack.url}`)
+
+  const demo = await playDemo(stack, treez, say).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
+
+  const more = {
+    DEMO_EMAIL: demoUser.email,
+    DEMO_PASSWORD: demoUser.password,
+    DEMO_ORGANIZATION_ID: demo.organization_id,
+  }
+  appendFileSync(
+    options.envFile,
+    Object.entries(more).map(([name, value]) => `${name}=${value}\n`).join(''),
+  )
+  for (const [name, value] of Object.entries({ ...stack.env, ...more })) {
+    console.log(`${name}=${value}`)
+  }
+  console.log(`
+The first products, as the manager sees them (the token is good for an hour):
+
+curl '${stack.url}/rest/v1/products?select=name,price_amount,price_currency,stock_quantity&deleted_at=is.null&limit=3' \\
+  -H 'apikey: ${stack.publishableKey}' \\
+  -H 'Authorization: Bearer ${demo.access_token}'
+
+Bend the store, then sync again:  curl -X POST ${treez.url}/_control/change -d '{"count":5}'
+`)
+  console.log(`ready ${stack.url} (env in ${options.envFile}, Ctrl-C stops)`)
+})
+
+/** Each line with the seconds since the start. */
+function timed(): (line: string) => void {
+  const startedAt = performance.now()
+  return (line) =>
+    console.log(
+      line === ''
+        ? ''
+        : `${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${line}`,
+    )
+}
