@@ -1,0 +1,132 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ConnectorInfo } from '../../supabase/functions/_shared/contracts/connectors.ts'
+import { connectorInfo } from '../../supabase/functions/_shared/connectors/connector-info.ts'
+import { isConnector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import { connectors, findConnector } from '../../supabase/functions/_shared/connectors/index.ts'
+import type { Pagination } from '../../supabase/functions/_shared/connectors/vocabulary/paging.ts'
+import { conformance, type ConnectorFixture } from './conformance.ts'
+import { type SampleAuth, sampleConnector } from './sample-connectors.ts'
+
+const FOLDER = join(import.meta.dirname, '../../supabase/functions/_shared/connectors')
+
+describe('the registry', () => {
+  it('lists every connector in the folder', async () => {
+    const found: string[] = []
+    for (
+      const file of readdirSync(FOLDER).filter((name) =>
+        name.endsWith('.ts') && name !== 'index.ts'
+      )
+    ) {
+      const exported = Object.values(await import(join(FOLDER, file)) as Record<string, unknown>)
+      found.push(...exported.filter(isConnector).map(({ slug }) => slug))
+    }
+
+    expect(connectors.map(({ slug }) => slug), 'add the missing line to connectors/index.ts')
+      .toEqual(found.sort())
+  })
+
+  it.each(connectors.map(({ slug }) => slug))(
+    '%s has a file and a test of its name that runs this suite',
+    (slug) => {
+      expect(readdirSync(FOLDER)).toContain(`${slug}.ts`)
+      expect(readFileSync(join(import.meta.dirname, `${slug}.test.ts`), 'utf8')).toMatch(
+        /^conformance\(/m,
+      )
+    },
+  )
+
+  it('finds a connector by its slug and nothing by another', () => {
+    expect(findConnector('treez')?.slug).toBe('treez')
+    expect(findConnector('constructor')).toBeUndefined()
+  })
+
+  it.each(connectors)('$slug can be a row of the catalog', (connector) => {
+    expect(ConnectorInfo.strict().parse(connectorInfo(connector))).toMatchObject({
+      slug: connector.slug,
+    })
+  })
+})
+
+// Every word of the vocabulary runs the same suite, whether a registered connector uses it or not.
+
+type Place = { page: number; last: boolean; total: number }
+const key = 'a-secret-of-acme'
+
+function fixture(
+  paging: (place: Place) => unknown,
+  more: Partial<ConnectorFixture> = {},
+): ConnectorFixture {
+  const pages = [[{ id: 'a', title: 'Stool' }, { id: 'b', title: 'Lamp' }], [{
+    id: 'c',
+    title: 'Tray',
+  }]]
+  return {
+    settings: { shop: 'north' },
+    credentials: { key },
+    streams: {
+      products: {
+        pages,
+        body: (records, place) => ({ products: records, paging: paging(place) }),
+        synced: pages.flat().map(({ id, title }) => ({
+          source_id: id,
+          source_updated_at: null,
+          columns: {
+            name: title,
+            description: null,
+            brand: null,
+            category: null,
+            sku: null,
+            status: 'active',
+            price_amount: null,
+            price_currency: null,
+            price_tiers: [],
+            variants: [],
+            image_urls: [],
+            stock_quantity: null,
+          },
+        })),
+        required: 'title',
+        wrongType: { path: 'title', value: 7 },
+      },
+    },
+    ...more,
+  }
+}
+
+const samples: [Pagination, (place: Place) => unknown, string?][] = [
+  [{ type: 'page', param: 'page', sizeParam: 'limit', size: 2, first: 0 }, () => ({})],
+  [{ type: 'offset', param: 'offset', sizeParam: 'limit', size: 2 }, () => ({})],
+  [
+    { type: 'offset', param: 'offset', sizeParam: 'limit', size: 50 },
+    ({ total }) => ({ total }),
+    'paging.total',
+  ],
+  [
+    { type: 'cursor', param: 'after', next: 'paging.next' },
+    ({ page, last }) => ({ next: last ? null : `place-${page + 1}` }),
+  ],
+  [
+    { type: 'link', next: 'paging.next' },
+    ({ page, last }) => ({
+      next: last ? '' : `https://north.acme.example/v1/products?p=${page + 1}`,
+    }),
+  ],
+]
+for (const [pagination, paging, total] of samples) {
+  conformance(sampleConnector(pagination, 'header', total), fixture(paging), total)
+}
+
+const cursor: Pagination = { type: 'cursor', param: 'after', next: 'paging.next' }
+const cursorPaging = ({ page, last }: Place) => ({ next: last ? null : `place-${page + 1}` })
+for (const auth of ['query', 'basic'] satisfies SampleAuth[]) {
+  conformance(sampleConnector(cursor, auth), fixture(cursorPaging))
+}
+conformance(
+  sampleConnector(cursor, 'oauth2'),
+  fixture(cursorPaging, {
+    credentials: {},
+    token: { access_token: 'from-the-owner', expires_at: '2026-11-20T10:00:00Z' },
+  }),
+)

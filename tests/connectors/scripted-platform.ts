@@ -1,0 +1,109 @@
+// A platform on loopback that serves one connector's fixture pages, and misbehaves when told to.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
+import type { Stream } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import type { StreamFixture } from './conformance.ts'
+
+/** Spoils a list request by answering it itself, or by changing what would be answered. */
+export type Fault = (response: ServerResponse, body: string) => void
+
+export type ScriptedPlatform = {
+  url: string
+  /** Plays the fault on the next `times` list requests. */
+  fail(fault: Fault, times?: number): void
+  /** Replaces the records by page. */
+  serve(pages: unknown[][]): void
+  /** Answers every list request with the first page from now on. */
+  ignorePaging(): void
+  /** Forgets how far the list was read, as if the next reader began elsewhere in it. */
+  continueAt(page: number): void
+  /** `METHOD /path?query` of everything that came in. */
+  requests: string[]
+  /** Headers of the newest request. */
+  headers(): IncomingMessage['headers']
+}
+
+export type OtherAnswers = Record<string, unknown>
+
+/** @param other Answers besides the list, by `METHOD /path`. */
+export async function scriptedPlatform(
+  stream: Stream,
+  fixture: StreamFixture,
+  other: OtherAnswers = {},
+): Promise<ScriptedPlatform> {
+  let pages = fixture.pages
+  let at = 0
+  let stuck = false
+  let fault: { play: Fault; times: number } | null = null
+  const requests: string[] = []
+  let headers: IncomingMessage['headers'] = {}
+
+  const bodyOf = (url: URL) => {
+    const total = pages.flat().length
+    const ids = stream.lookup && url.searchParams.get(stream.lookup.param)
+    if (ids) {
+      const asked = ids.split(stream.lookup?.separator ?? ',')
+      const found = pages.flat().filter((record) => asked.includes(stream.id(record) ?? ''))
+      return fixture.body(found, { page: 0, last: true, total: found.length })
+    }
+    const page = stuck ? 0 : Math.min(at, pages.length - 1)
+    at += 1
+    return fixture.body(pages[page] ?? [], { page, last: page >= pages.length - 1, total })
+  }
+
+  const server = createServer((request, response) => {
+    request.resume()
+    const url = new URL(request.url ?? '/', 'http://platform')
+    requests.push(`${request.method} ${request.url}`)
+    headers = request.headers
+    const aside = other[`${request.method} ${url.pathname}`]
+    if (aside !== undefined) return json(response, JSON.stringify(aside))
+    if (fault && fault.times > 0) {
+      fault.times -= 1
+      return fault.play(
+        response,
+        JSON.stringify(fixture.body(pages[0] ?? [], { page: 0, last: false, total: 9 })),
+      )
+    }
+    json(response, JSON.stringify(bodyOf(url)))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(() => resolve()))
+  })
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    fail: (play, times = Infinity) => void (fault = { play, times }),
+    serve(replaced) {
+      pages = replaced
+      at = 0
+      fault = null
+    },
+    ignorePaging: () => void (stuck = true),
+    continueAt: (page) => void (at = page),
+    requests,
+    headers: () => headers,
+  }
+}
+
+/** The faults of the conformance suite. */
+export const faults = {
+  status: (status: number, headers: Record<string, string> = {}): Fault => (response) =>
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(
+      '{"error":"no"}',
+    ),
+  html: (response: ServerResponse) =>
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><p>Please log in'),
+  noAnswer: () => {},
+  cutBody: (response: ServerResponse, body: string) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
+    response.write(body.slice(0, Math.floor(body.length / 2)), () => response.destroy())
+  },
+} satisfies Record<string, Fault | ((...rest: never[]) => Fault)>
+
+function json(response: ServerResponse, body: string): void {
+  response.writeHead(200, { 'content-type': 'application/json' }).end(body)
+}
