@@ -401,6 +401,20 @@ describe('an answer that is too large', () => {
   })
 })
 
+describe('a body that nobody reads', () => {
+  it.each<[string, ResponseInit]>([
+    ['of a redirect', { status: 302, headers: { location: 'https://elsewhere.example/' } }],
+    ['of an answer that announces too much', { headers: { 'content-length': '99999999' } }],
+  ])('%s is cancelled, which frees its connection', async (_what, init) => {
+    const cancel = vi.fn()
+    const fetch = () => Promise.resolve(new Response(new ReadableStream({ cancel }), init))
+
+    await failureOf(testClient({ fetch }).client.send({ url: 'https://api.example.com' }))
+
+    expect(cancel).toHaveBeenCalledOnce()
+  })
+})
+
 describe('redirects', () => {
   it('within the host are followed with the credentials', async () => {
     const server = await loopbackServer(answering(307, { location: '/v3?page=1' }), answering(200))
@@ -654,6 +668,15 @@ describe('the request budget', () => {
 
     expect(error.code).toBe('circuit_open')
     expect(reports).toEqual([['failure', undefined]])
+  })
+
+  it('hears of no failure when the last try was answered', async () => {
+    const server = await loopbackServer(answering(500), answering(429, { 'retry-after': '61' }))
+    const { budget, reports } = scriptedBudget(closed)
+
+    await failureOf(testClient({ budget }).client.send({ url: server.url }))
+
+    expect(reports).toEqual([['throttled', 61_000]])
   })
 
   it('that cannot be told does not spoil a good answer', async () => {

@@ -2,8 +2,9 @@
 //
 // Names are resolved here and once more by fetch, which offers no way to hand it the address that
 // was checked. A name server that answers "public" first and "private" a moment later (DNS
-// rebinding) can therefore get past this guard; what then still holds is that answers must be
-// JSON, credentials are the caller's own, and hosted functions have no private network to reach.
+// rebinding) can therefore get past this guard; what then still holds is that the answer has to be
+// JSON and that the credentials sent are the caller's own. node:https could be given the address
+// through its `lookup` option, for the price of leaving fetch.
 import { lookup } from 'node:dns/promises'
 import ipaddr from 'ipaddr.js'
 import { AppError } from '../platform/errors.ts'

@@ -29,7 +29,10 @@ export type WorkContext<Body> = {
   environment: Environment
   log: Log
   requestId: string
-  /** Aborts when the caller goes away. Not for work that goes on after the answer. */
+  /**
+   * Aborts when the caller goes away, and in Deno also once the answer is sent: never pass it to
+   * work that goes on in the background.
+   */
   signal: AbortSignal
 }
 
@@ -100,7 +103,10 @@ export function serve<RequestSchema extends z.ZodType, ResponseSchema extends z.
       environment,
       log,
       requestId,
-      signal: request.signal,
+      // asked for only when used, since Deno warns whoever touches it
+      get signal() {
+        return request.signal
+      },
     })
     const { status, body: content } = result instanceof Reply
       ? result
