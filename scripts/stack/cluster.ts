@@ -22,7 +22,8 @@ import postgres from 'postgres'
 import { extensionsHash } from './extensions.ts'
 import type { PostgresBinaries } from './postgres-binaries.ts'
 import { startPostgres } from './postgres.ts'
-import { cacheDir } from './project.ts'
+import { cacheDir as projectCacheDir } from './project.ts'
+import { isReachable, openFolder } from './reachable.ts'
 
 const run = promisify(execFile)
 const bootstrapFile = join(import.meta.dirname, 'bootstrap.sql')
@@ -46,6 +47,10 @@ async function ensureTemplate(
   binaries: PostgresBinaries,
   log: (line: string) => void,
 ): Promise<string> {
+  mkdirSync(projectCacheDir, { recursive: true })
+  const cacheDir = isReachable(projectCacheDir, binaries.user)
+    ? projectCacheDir
+    : openFolder('plugboard-cache')
   const ingredients = createHash('sha256')
     .update(binaries.version)
     .update(extensionsHash())
@@ -58,8 +63,7 @@ async function ensureTemplate(
   if (existsSync(template)) return template
 
   log('postgres: making the template cluster (once)')
-  mkdirSync(cacheDir, { recursive: true })
-  removeOldTemplates()
+  removeOldTemplates(cacheDir)
   const building = mkdtempSync(join(cacheDir, 'building-'))
   try {
     if (binaries.user) chownSync(building, binaries.user.uid, binaries.user.gid)
@@ -84,7 +88,7 @@ async function ensureTemplate(
 }
 
 // A day's grace: another stack may be copying one at this moment.
-function removeOldTemplates(): void {
+function removeOldTemplates(cacheDir: string): void {
   for (const name of readdirSync(cacheDir)) {
     const path = join(cacheDir, name)
     const isOld = Date.now() - statSync(path).mtimeMs > 86_400_000

@@ -63,6 +63,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     current.server.kill(signal)
     await waitForExit(current.server)
     current.watchdog.kill()
+    await waitForExit(current.watchdog)
   }
   // A server that ends by itself is started again, as hosted's would be.
   const watch = () => {

@@ -19,6 +19,7 @@ import { applyMigrations } from './migrations.ts'
 import { findPostgres } from './postgres-binaries.ts'
 import { startPostgres } from './postgres.ts'
 import { projectDir } from './project.ts'
+import { isReachable } from './reachable.ts'
 import { startRestAuth } from './rest-auth.ts'
 import { createTokens } from './tokens.ts'
 import { storeWorkerSecrets } from './worker-secrets.ts'
@@ -87,9 +88,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const supabaseDir = resolve(options.supabaseDir ?? join(projectDir, 'supabase'))
   const binaries = findPostgres()
   const root = options.ephemeral
-    ? mkdtempSync(join(tmpdir(), 'plugboard-'))
+    ? mkdtempSync(join(isReachable(tmpdir(), binaries.user) ? tmpdir() : '/var/tmp', 'plugboard-'))
     : resolve(options.dataDir ?? join(projectDir, '.stack'))
-  const dataDir = await openDataDir(root)
+  const dataDir = await openDataDir(root, binaries.user)
   const { keys } = dataDir
 
   // What is up so far, stopped in reverse order: at the end, and when a later part fails to start.
