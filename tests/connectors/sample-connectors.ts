@@ -11,8 +11,6 @@ import {
 } from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
 import type { Pagination } from '../../supabase/functions/_shared/connectors/vocabulary/paging.ts'
 
-export const settings = z.strictObject({ shop: z.string().min(1) })
-
 const auths = {
   header: headerKey({
     credentials: z.strictObject({ key: secret('Key') }),
@@ -49,7 +47,7 @@ export function sampleConnector(
     description: 'Products of an Acme shop.',
     category: 'commerce',
     docs: 'https://acme.example/docs',
-    settings,
+    settings: z.strictObject({ shop: z.string().min(1) }),
     auth: auths[auth],
     baseUrl: 'https://{shop}.acme.example/v1',
     rateLimit: { requestsPerSecond: 4, burst: 4 },

@@ -192,10 +192,9 @@ const offsetOf = (cursor: PageCursor | null) => cursor && 'offset' in cursor ? c
 /** The target of `rel="next"` (RFC 8288). */
 function linkHeader(headers: Headers): string | null {
   for (const part of (headers.get('link') ?? '').split(/,(?=\s*<)/)) {
-    const match = /^\s*<([^>]*)>(.*)$/.exec(part)
-    if (match && /;\s*rel="?([^";]*\s)?next(\s[^";]*)?"?/i.test(match[2]!)) {
-      return match[1]!
-    }
+    const [, target, parameters] = /^\s*<([^>]*)>(.*)$/.exec(part) ?? []
+    const [, quoted, bare] = /;\s*rel=(?:"([^"]*)"|([^;\s]+))/i.exec(parameters ?? '') ?? []
+    if ((quoted ?? bare ?? '').toLowerCase().split(/\s+/).includes('next')) return target!
   }
   return null
 }
