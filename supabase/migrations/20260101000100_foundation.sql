@@ -46,7 +46,8 @@ $$;
 grant execute on function private.refuse(text, text) to authenticated, service_role;
 
 -- Time partitions live in private, so that the Data API never shows them beside their parent.
--- Makes the partition of this period and of the next `ahead`; safe to call again.
+-- Makes the partition of this period and of the next `ahead`; safe to call again. Rows that came before
+-- their partition wait in the default one, which would refuse the new partition: they move into it.
 create function private.ensure_partitions(parent regclass, period text, ahead int default 2)
 returns void
 language plpgsql
@@ -58,7 +59,14 @@ declare
   starts_at timestamptz;
   ends_at timestamptz;
   partition_name text;
+  default_partition regclass;
+  partition_key name;
 begin
+  select partitioned.partdefid, attribute.attname into default_partition, partition_key
+  from pg_catalog.pg_partitioned_table as partitioned
+  join pg_catalog.pg_attribute as attribute
+    on attribute.attrelid = partitioned.partrelid and attribute.attnum = partitioned.partattrs[0]
+  where partitioned.partrelid = ensure_partitions.parent;
   for offset_number in 0..ensure_partitions.ahead loop
     starts_at := (first_day at time zone 'utc' + step * offset_number) at time zone 'utc';
     ends_at := (first_day at time zone 'utc' + step * (offset_number + 1)) at time zone 'utc';
@@ -66,9 +74,15 @@ begin
       (select class.relname from pg_catalog.pg_class as class where class.oid = ensure_partitions.parent),
       to_char(starts_at at time zone 'utc', case ensure_partitions.period when 'month' then 'YYYY_MM' else 'YYYY_MM_DD' end));
     if to_regclass(format('private.%I', partition_name)) is null then
-      execute format('create table private.%I partition of %s for values from (%L) to (%L)',
-        partition_name, ensure_partitions.parent, starts_at, ends_at);
+      execute format('create table private.%I (like %s including defaults including constraints)',
+        partition_name, ensure_partitions.parent);
       execute format('alter table private.%I enable row level security', partition_name);
+      if default_partition <> 0 then
+        execute format('with late as (delete from %s where %I >= %L and %I < %L returning *) insert into private.%I select * from late',
+          default_partition, partition_key, starts_at, partition_key, ends_at, partition_name);
+      end if;
+      execute format('alter table %s attach partition private.%I for values from (%L) to (%L)',
+        ensure_partitions.parent, partition_name, starts_at, ends_at);
     end if;
   end loop;
 end;

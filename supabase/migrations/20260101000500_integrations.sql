@@ -50,10 +50,12 @@ create table private.integration_credentials (
 );
 alter table private.integration_credentials enable row level security;
 
--- A secret never outlives the row that names it.
+-- A secret never outlives the row that names it. Definer's rights: an owner who deletes the organization
+-- deletes this row by cascade, and has no way into Vault.
 create function private.delete_unnamed_secrets()
 returns trigger
 language plpgsql
+security definer
 set search_path = ''
 as $$
 begin

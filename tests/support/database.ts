@@ -3,8 +3,11 @@ import postgres from 'postgres'
 import { afterAll, inject } from 'vitest'
 import type { Person } from './people.ts'
 
-/** Callers as the Data API knows them: a signed-in person, nobody, or the secret key. */
-export type Actor = Person | 'anon' | 'service_role'
+/**
+ * Callers as the Data API knows them: a signed-in person, nobody, the secret key, or `authenticated`:
+ * a token that names no person.
+ */
+export type Actor = Person | 'anon' | 'service_role' | 'authenticated'
 
 export type TestDatabase = {
   /** The superuser `supabase_admin`: reads what nobody may, for asserts. */
@@ -34,20 +37,12 @@ export function useDatabase(): TestDatabase {
   const api = connect(dbUrl.replace('//postgres:', '//authenticator:'), 24)
   afterAll(() => Promise.all([admin, owner, api].map((sql) => sql.end({ timeout: 1 }))))
 
-  const actAs: TestDatabase['actAs'] = async (actor, work, ending = 'commit') => {
-    const rollBack = new RollBack()
-    try {
-      return await api.begin(async (sql) => {
-        await become(sql, actor)
-        const result = await work(sql)
-        if (ending === 'commit') return result
-        rollBack.result = result
-        throw rollBack
-      }) as Awaited<ReturnType<typeof work>>
-    } catch (error) {
-      if (error === rollBack) return rollBack.result as Awaited<ReturnType<typeof work>>
-      throw error
+  const actAs: TestDatabase['actAs'] = (actor, work, ending = 'commit') => {
+    const workAsActor = async (sql: postgres.TransactionSql) => {
+      await become(sql, actor)
+      return await work(sql)
     }
+    return ending === 'commit' ? committed(api, workAsActor) : undone(api, workAsActor)
   }
   return {
     admin,
@@ -55,6 +50,33 @@ export function useDatabase(): TestDatabase {
     actAs,
     call: (actor, name, args) => actAs(actor, (sql) => callFunction(sql, name, args)),
   }
+}
+
+async function committed<Result>(
+  sql: postgres.Sql,
+  work: (sql: postgres.TransactionSql) => Promise<Result>,
+): Promise<Result> {
+  let result: { is: Result } | undefined
+  await sql.begin(async (transaction) => {
+    result = { is: await work(transaction) }
+  })
+  return result!.is
+}
+
+/** Does `work` in a transaction that is rolled back, and answers its result. */
+export async function undone<Result>(
+  sql: postgres.Sql,
+  work: (sql: postgres.TransactionSql) => Promise<Result>,
+): Promise<Result> {
+  let result: { is: Result } | undefined
+  const rollBack = new Error('rolled back')
+  await sql.begin(async (transaction) => {
+    result = { is: await work(transaction) }
+    throw rollBack
+  }).catch((error) => {
+    if (error !== rollBack) throw error
+  })
+  return result!.is
 }
 
 /** Takes on an actor's role and claims for the rest of the transaction, as PostgREST does. */
@@ -79,10 +101,6 @@ export async function callFunction<Result>(
     Object.values(args) as postgres.ParameterOrJSON<never>[],
   )
   return (rows[0]?.answer ?? null) as Result
-}
-
-class RollBack extends Error {
-  result: unknown
 }
 
 /** What a refusal by `private.refuse` looks like to the driver: for `rejects.toMatchObject`. */

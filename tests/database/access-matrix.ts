@@ -1,0 +1,175 @@
+// Who may do what to which table of `public`? Each cell is what one actor's statement on our
+// organization's row comes to: how many rows it reached, or `-` where Postgres denies permission.
+
+/** The columns of the matrix. The stranger owns another organization; postgres owns the tables. */
+export const ACTORS = [
+  'owner',
+  'manager',
+  'member',
+  'viewer',
+  'stranger',
+  'anonymous',
+  'service',
+  'postgres',
+] as const
+export type ActorName = (typeof ACTORS)[number]
+
+export type TableAccess = {
+  /** Picks one row of our organization; `:organization_id` is its id. */
+  row: string
+  select: string
+  /** A new row for our organization, as a select list; `:integration_id` is one of it, `:outsider_id` a user. */
+  newRow: string
+  insert: string
+  /** What an update tries, by columns somebody may change where there are any. */
+  change: string
+  update: string
+  delete: string
+  /** False: one catalog for everybody. */
+  isTenants: boolean
+}
+
+const ofOrganization = 'organization_id = :organization_id'
+/** Everyone in the organization reads; only SQL functions write. */
+const readOnly = {
+  //       owner man mem view stranger anon service postgres
+  select: '1 1 1 1 0 - 1 1',
+  insert: '- - - - - - - 1',
+  update: '- - - - - - - 1',
+  delete: '- - - - - - - 1',
+  isTenants: true,
+}
+
+export const ACCESS: Record<string, TableAccess> = {
+  organizations: {
+    row: 'id = :organization_id',
+    newRow: `(name) select 'Another'`,
+    change: `name = 'Renamed'`,
+    ...readOnly,
+    update: '1 1 0 0 0 - - 1',
+    delete: '1 0 0 0 0 - - 1',
+  },
+  organization_members: {
+    row: `${ofOrganization} and role = 'viewer'`,
+    newRow: `(organization_id, user_id, role) select :organization_id, :outsider_id, 'viewer'`,
+    change: `role = 'member'`,
+    ...readOnly,
+    update: '1 1 0 0 0 - - 1',
+    delete: '1 1 0 1 0 - - 1', // the viewer leaves
+  },
+  organization_invitations: {
+    row: ofOrganization,
+    newRow: `(organization_id, email, role) select :organization_id, 'new@example.com', 'member'`,
+    change: `role = 'owner'`,
+    ...readOnly,
+    select: '1 1 0 0 0 - 1 1',
+    delete: '1 1 0 0 0 - - 1',
+  },
+  activity_logs: {
+    row: `${ofOrganization} and action = 'sync.completed'`,
+    newRow: `(organization_id, actor_type, action) select :organization_id, 'system', 'made.up'`,
+    change: `action = 'made.up'`,
+    ...readOnly,
+  },
+  connectors: {
+    row: `slug = 'sample-store'`,
+    newRow:
+      `(slug, name, description, category, auth_type, settings_schema, credentials_schema, streams)
+       select 'made-up', 'Made up', '', '', '', '{}', '{}', '[]'`,
+    change: `name = 'Renamed'`,
+    ...readOnly,
+    select: '1 1 1 1 1 - 1 1',
+    delete: '- - - - - - - foreign_key', // integrations were made with it
+    isTenants: false,
+  },
+  integrations: {
+    row: ofOrganization,
+    newRow: `(organization_id, connector, name) select :organization_id, 'sample-store', 'By hand'`,
+    change: `settings = '{}'`,
+    ...readOnly,
+  },
+  sync_streams: {
+    row: ofOrganization,
+    newRow:
+      `(integration_id, organization_id, stream) select :integration_id, :organization_id, 'orders'`,
+    change: `enabled = false`,
+    ...readOnly,
+    update: '1 1 0 0 0 - - 1',
+  },
+  sync_logs: {
+    row: ofOrganization,
+    newRow:
+      `(organization_id, integration_id, stream, sync_type, mode) select :organization_id, :integration_id, 'products', 'manual', 'full'`,
+    change: `created_count = 1000`,
+    ...readOnly,
+  },
+  sync_errors: {
+    row: ofOrganization,
+    newRow: `(organization_id, integration_id, stream, source_key, payload, code, message)
+       select :organization_id, :integration_id, 'products', 'made up', '{}', 'invalid_record', ''`,
+    change: `payload = '{"name": "repaired"}'`,
+    ...readOnly,
+    select: '1 1 1 0 0 - 1 1', // payloads are raw records: not for viewers
+    update: '1 1 0 0 0 - - 1',
+  },
+  products: {
+    row: ofOrganization,
+    newRow:
+      `(organization_id, integration_id, source, source_id) select :organization_id, :integration_id, 'sample-store', 'made up'`,
+    change: `name = 'Renamed'`,
+    ...readOnly,
+  },
+}
+
+/** Columns that signed-in people may update; where row level security lets them. */
+export const UPDATABLE_COLUMNS: Record<string, string[]> = {
+  organizations: ['name'],
+  organization_members: ['role'],
+  sync_streams: [
+    'batch_size',
+    'enabled',
+    'filter',
+    'full_sync_interval_minutes',
+    'mass_delete_percent',
+  ],
+  sync_errors: ['payload', 'resolution', 'resolved_at'],
+}
+
+/** Who may execute what, beside its owner; every other function is nobody's. */
+export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
+  authenticated: [
+    'private.accept_invitation(text)',
+    'private.create_organization(text)',
+    'private.invite_member(uuid, text, text)',
+    'private.organization_ids(text)',
+    'private.refuse(text, text)',
+    'public.accept_invitation(text)',
+    'public.create_organization(text)',
+    'public.invite_member(uuid, text, text)',
+  ],
+  service_role: [
+    'private.refuse(text, text)',
+    'public.acquire_request(text, numeric, integer)',
+    'public.answer_wake(text)',
+    'public.apply_records(uuid, text, jsonb, jsonb, text)',
+    'public.claim_sync_run(uuid, integer)',
+    'public.connect_integration(uuid, text, text, text, jsonb, jsonb, integer, uuid)',
+    'public.delete_absent(uuid, uuid, text[], jsonb, boolean)',
+    'public.disconnect_integration(uuid, boolean, uuid)',
+    'public.finish_sync_run(uuid, uuid, text, jsonb)',
+    'public.list_absent(uuid, uuid, text, integer)',
+    'public.list_open_sync_errors(uuid, text, uuid[], integer)',
+    'public.next_sync_run_at()',
+    'public.open_integration(uuid)',
+    'public.read_sync_log(uuid)',
+    'public.record_integration_check(uuid, jsonb)',
+    'public.record_replay(uuid, jsonb)',
+    'public.release_sync_run(uuid, uuid, integer, jsonb)',
+    'public.report_request(text, text, integer)',
+    'public.restart_sync_run(uuid, uuid)',
+    'public.save_integration_token(uuid, text, timestamp with time zone)',
+    'public.start_sync(uuid, text, text, text, boolean, uuid, boolean)',
+    'public.update_integration(uuid, text, jsonb, jsonb, integer, boolean, uuid)',
+    'public.write_sync_page(uuid, uuid, text[], text[], jsonb, integer, jsonb, jsonb, jsonb, integer)',
+  ],
+}
