@@ -1,6 +1,13 @@
 // How do the stand-ins for pg_cron, pg_net and supabase_vault get into the embedded server?
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 
 const sourceDir = join(import.meta.dirname, 'extensions')
@@ -13,7 +20,8 @@ export function installExtensions(extensionDir: string): void {
     if (existsSync(target) && readFileSync(target).equals(content)) continue
     // A second stack may be reading the file at this moment: replace it in one step.
     const temporary = `${target}.${process.pid}`
-    writeFileSync(temporary, content, { mode: 0o644 })
+    writeFileSync(temporary, content)
+    chmodSync(temporary, 0o644) // the server's user reads it, whatever our umask
     renameSync(temporary, target)
   }
 }

@@ -62,6 +62,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const end = async (signal: NodeJS.Signals) => {
     current.server.kill(signal)
     await waitForExit(current.server)
+    current.watchdog.ref()
     current.watchdog.kill()
     await waitForExit(current.watchdog)
   }

@@ -1,6 +1,6 @@
 // Can the user that Postgres runs as get to a path? Under root it is another user than ours, and a
 // checkout in /root or in a `mktemp -d` folder is closed to it.
-import { lstatSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UserError } from './user-error.ts'
 
@@ -20,7 +20,7 @@ export function isReachable(path: string, user: UnixUser | null): boolean {
 /** A folder of ours that every user can reach, for what cannot stay in the project. */
 export function openFolder(name: string): string {
   const path = join('/var/tmp', name)
-  mkdirSync(path, { mode: 0o755, recursive: true })
+  mkdirSync(path, { recursive: true })
   // Anybody may create names in /var/tmp: what is not ours is not to be trusted.
   const status = lstatSync(path)
   const isOurs = status.isDirectory() && status.uid === process.getuid?.() &&
@@ -30,5 +30,6 @@ export function openFolder(name: string): string {
       `${path} belongs to somebody else: remove it, or start from a folder that other users can pass through.`,
     )
   }
+  chmodSync(path, 0o755) // whatever the umask
   return path
 }

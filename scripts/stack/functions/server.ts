@@ -22,7 +22,7 @@ let open = 0
 
 const input = createInterface({ input: process.stdin })
 const lines = input[Symbol.asyncIterator]()
-const start: Start = JSON.parse((await lines.next()).value)
+const start: Start = JSON.parse((await lines.next()).value ?? '')
 // What this process needs itself and hosted does not have.
 const visible = new Set(start.visible)
 for (const name of Object.keys(process.env)) if (!visible.has(name)) delete process.env[name]
