@@ -28,6 +28,7 @@ declare
   moment timestamptz;
   budget private.request_budgets;
   gap interval := make_interval(secs => (1 / p_requests_per_second)::double precision);
+  earliest timestamptz;
   turn_at timestamptz;
 begin
   insert into private.request_budgets (key) values (p_key) on conflict do nothing;
@@ -46,10 +47,12 @@ begin
     budget.window_request_count := 0;
     budget.window_failure_count := 0;
   end if;
+  -- turns begin when the platform's wait is over, or all who waited would call at once
+  earliest := greatest(moment, budget.blocked_until);
   -- the bucket holds `burst` turns: that many may come before their time
-  turn_at := greatest(budget.next_free_at - gap * (p_burst - 1), budget.blocked_until, moment);
+  turn_at := greatest(budget.next_free_at - gap * (p_burst - 1), earliest);
   update private.request_budgets set
-    next_free_at = greatest(budget.next_free_at, moment) + gap,
+    next_free_at = greatest(budget.next_free_at, earliest) + gap,
     window_started_at = budget.window_started_at,
     window_request_count = budget.window_request_count + 1,
     window_failure_count = budget.window_failure_count,
@@ -89,7 +92,9 @@ begin
       circuit = 'closed', opened_count = 0, open_until = '-infinity'
     where key = p_key;
   elsif p_outcome = 'failure' then
-    if budget.circuit = 'half_open'
+    if budget.circuit = 'open' then
+      return; -- a call that was under way when it opened says nothing new
+    elsif budget.circuit = 'half_open'
       or (budget.window_failure_count + 1 >= 5 and (budget.window_failure_count + 1) * 8 >= budget.window_request_count) then
       update private.request_budgets set
         circuit = 'open', opened_count = budget.opened_count + 1, window_failure_count = 0, window_request_count = 0,
