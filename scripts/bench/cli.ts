@@ -1,0 +1,41 @@
+// `npm run bench -- NAME [options]`: measures one thing and prints a table, or JSON with --json.
+import { UserError } from '../stack/user-error.ts'
+import type { Benchmark } from './benchmark.ts'
+import { printReport } from './print-report.ts'
+
+/** Each benchmark is one module; it is loaded only when it is asked for. */
+const benchmarks: Record<string, () => Promise<Benchmark>> = {
+  sync: async () => (await import('./sync.ts')).sync,
+}
+
+const help = `npm run bench -- NAME [options]
+
+  NAME                 ${Object.keys(benchmarks).join(', ')}
+  --json               one JSON document instead of tables
+  --help               this text, or with a NAME its options`
+
+async function main(args: string[]): Promise<void> {
+  const name = args.find((arg) => !arg.startsWith('-'))
+  if (name === undefined) return console.log(help)
+  const load = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined
+  if (!load) {
+    const known = Object.keys(benchmarks).join(', ')
+    throw new UserError(`There is no benchmark "${name}". Known: ${known}.`)
+  }
+  const benchmark = await load()
+  if (args.includes('--help')) return console.log(benchmark.help)
+
+  const asJson = args.includes('--json')
+  const own = args.filter((arg, index) => arg !== '--json' && index !== args.indexOf(name))
+  // progress goes to stderr, so that `--json > file` holds the report alone
+  const report = await benchmark.run(own, (line) => console.error(line))
+  if (asJson) console.log(JSON.stringify(report, null, 2))
+  else printReport(report)
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  console.error(error instanceof UserError ? error.message : error)
+  process.exitCode = error instanceof UserError ? 2 : 1
+}

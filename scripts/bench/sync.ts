@@ -1,0 +1,96 @@
+// How fast do records get into Postgres: ours beside what most people write, and beside the limit?
+import { parseArgs } from 'node:util'
+import { startStack } from '../stack/stack.ts'
+import { UserError } from '../stack/user-error.ts'
+import type { Benchmark, Report } from './benchmark.ts'
+import { describeMachine } from './machine.ts'
+import { requireProc } from './process-usage.ts'
+import { openBench } from './sync/bench-store.ts'
+import { measurePaths, type PathResults } from './sync/paths.ts'
+import { pathTables, pathTargets, wholeWayTable, wholeWayTargets } from './sync/report.ts'
+import { measureWholeWay, type WholeWay } from './sync/whole-way.ts'
+
+const help = `npm run bench -- sync [options]
+
+  --records 20000,100000  catalog sizes
+  --runs 3                of each, the median counts
+  --quick                 2,000 records, one run: to see that it works
+  --only paths|http       one half of it
+  --json                  one JSON document instead of tables`
+
+export const sync: Benchmark = { help, run }
+
+async function run(args: string[], log: (line: string) => void): Promise<Report> {
+  const options = readOptions(args)
+  requireProc()
+  log('starting a stack')
+  const stack = await startStack({ ephemeral: true, cron: false })
+  try {
+    const bench = await openBench(stack)
+    try {
+      const paths: PathResults[] = []
+      const wholeWay: WholeWay[] = []
+      for (const records of options.records) {
+        if (options.only === 'http') break
+        paths.push(await measurePaths(bench, { ...options, records, log }))
+      }
+      for (const records of options.wholeWay) {
+        if (options.only === 'paths') break
+        wholeWay.push(...await measureWholeWay(bench, stack, { records, log }))
+      }
+      return {
+        name: 'sync',
+        command: ['npm run bench -- sync', ...args].join(' '),
+        measured_at: new Date().toISOString(),
+        machine: await describeMachine(bench.admin),
+        tables: [...pathTables(paths), ...wholeWayTable(wholeWay)],
+        targets: [...pathTargets(paths), ...wholeWayTargets(wholeWay)],
+        notes: [
+          'One upsert a record is measured on a sample and stated as a rate; everything else is measured whole.',
+        ],
+      }
+    } finally {
+      await bench.end()
+    }
+  } finally {
+    await stack.stop()
+  }
+}
+
+function readOptions(args: string[]) {
+  const values = parse(args)
+  const { only } = values
+  if (only !== undefined && only !== 'paths' && only !== 'http') {
+    throw new UserError(`--only wants "paths" or "http", not "${only}".`)
+  }
+  const sizes = values.records?.split(',').map((text) => positive('--records', text))
+  return {
+    only,
+    records: sizes ?? (values.quick ? [2_000] : [20_000, 100_000]),
+    wholeWay: sizes ?? (values.quick ? [2_000] : [10_000, 100_000]),
+    runs: values.runs === undefined ? (values.quick ? 1 : 3) : positive('--runs', values.runs),
+  }
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new UserError(`${option} wants whole numbers above 0, not "${text}".`)
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        records: { type: 'string' },
+        runs: { type: 'string' },
+        quick: { type: 'boolean' },
+        only: { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    const message = error instanceof Error ? error.message.split('. ')[0] : String(error)
+    throw new UserError(`${message}; see --help.`)
+  }
+}
