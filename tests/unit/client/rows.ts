@@ -1,0 +1,58 @@
+// Rows as the Data API writes them, for tests that need one.
+import type { Integration, SyncLog } from '../../../src/index.ts'
+
+export const organizationId = '0b4b3a52-7a05-4c07-9d3f-2f1f3b7a1c01'
+export const integrationId = '6b1a3d0e-5a52-4a57-8d6a-0f9f3a3d6f02'
+export const syncLogId = '9f0c6f0a-33a0-4d4f-8a3e-5f2f1d0b7a03'
+
+const createdAt = '2026-11-20T09:00:00.123456+00:00'
+
+export function integrationRow(changes: Partial<Integration> = {}): Integration {
+  return {
+    id: integrationId,
+    organization_id: organizationId,
+    connector: 'treez',
+    external_account_id: 'downtown',
+    name: 'Downtown store',
+    status: 'connected',
+    settings: { dispensary: 'downtown' },
+    sync_interval_minutes: 60,
+    consecutive_failures: 0,
+    last_error: null,
+    last_synced_at: null,
+    last_checked_at: null,
+    connected_at: createdAt,
+    disconnected_at: null,
+    created_at: createdAt,
+    updated_at: createdAt,
+    ...changes,
+  }
+}
+
+export function syncLogRow(changes: Partial<SyncLog> = {}): SyncLog {
+  const status = changes.status ?? 'queued'
+  const isFinished = status !== 'queued' && status !== 'running'
+  return {
+    id: syncLogId,
+    organization_id: organizationId,
+    integration_id: integrationId,
+    stream: 'products',
+    sync_type: 'manual',
+    mode: 'full',
+    status,
+    fetched_count: 0,
+    created_count: 0,
+    updated_count: 0,
+    unchanged_count: 0,
+    deleted_count: 0,
+    error_count: 0,
+    error: null,
+    requested_by: null,
+    started_at: status === 'queued' ? null : createdAt,
+    finished_at: isFinished ? '2026-11-20T09:00:42.5+00:00' : null,
+    duration_ms: isFinished ? 42_377 : null,
+    attempt_count: status === 'queued' ? 0 : 1,
+    created_at: createdAt,
+    ...changes,
+  }
+}
