@@ -40,6 +40,13 @@ function readOptions() {
   }
 }
 
+/** Says so in one sentence; any other error is not ours to hide. */
+const portTaken = (port: number) => (error: NodeJS.ErrnoException): never => {
+  if (error.code !== 'EADDRINUSE') throw error
+  console.error(`Port ${port} is taken; choose another with --port, or 0 for any free one.`)
+  process.exit(1)
+}
+
 const values = readOptions()
 if (values.help) {
   console.log(HELP)
@@ -50,18 +57,10 @@ const treez = await startTreezSimulator({
   port,
   products: integer('products', values.products),
   seed: integer('seed', values.seed),
-  requestsPerSecond: integer(
-    'requests-per-second',
-    values['requests-per-second'],
-  ),
-}).catch((error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EADDRINUSE') throw error
-  console.error(
-    `Port ${port} is taken; choose another with --port, or 0 for any free one.`,
-  )
-  process.exit(1)
-})
-const feed = await startJsonFeedSimulator({ port: port === 0 ? 0 : port + 1 })
+  requestsPerSecond: integer('requests-per-second', values['requests-per-second']),
+}).catch(portTaken(port))
+const feedPort = port === 0 ? 0 : port + 1
+const feed = await startJsonFeedSimulator({ port: feedPort }).catch(portTaken(feedPort))
 
 console.log(
   `treez      ${treez.url}  dispensary=${treez.settings.dispensary} ` +
