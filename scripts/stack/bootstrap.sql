@@ -95,6 +95,8 @@ grant supabase_storage_admin to postgres;
 grant usage on schema auth, storage to authenticator;
 grant all on all tables in schema auth to authenticator;
 grant all on all tables in schema storage to authenticator;
+create policy "lite looks buckets up" on storage.buckets to authenticator using (true) with check (true);
+create policy "lite keeps objects" on storage.objects to authenticator using (true) with check (true);
 
 -- PostgREST's schema cache follows DDL through this notification --------------------------------
 

@@ -24,6 +24,7 @@ export type StackKeys = {
 export type DataDir = {
   root: string
   postgres: string
+  storage: string
   lockFile: string
   keys: StackKeys
 }
@@ -40,6 +41,7 @@ export async function openDataDir(path: string, postgresUser: UnixUser | null): 
     postgres: isReachable(dirname(root), postgresUser)
       ? join(root, 'postgres')
       : join(openFolder(`plugboard-${keys.id}`), 'postgres'),
+    storage: join(root, 'storage'),
     lockFile: join(root, 'stack.pid'),
     keys,
   }

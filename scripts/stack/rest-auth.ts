@@ -1,8 +1,9 @@
 // What serves REST, Auth and Storage? Supabase Lite over the stack's Postgres, made as strict as hosted.
-import { App, InMemoryEmailDriver } from '@supabase/lite'
+import { App, InMemoryEmailDriver, setExperimental } from '@supabase/lite'
 import { PostgresConnection } from '@supabase/lite/postgres'
 import postgres from 'postgres'
 import type { StackKeys } from './data-dir.ts'
+import { createFileStorage } from './file-storage.ts'
 import { StrictConnection } from './rest-connection.ts'
 
 export type RestAuth = {
@@ -19,6 +20,8 @@ export type RestAuthOptions = {
   adminDbUrl: string
   keys: StackKeys
   siteUrl: string
+  /** Where Storage keeps its objects. */
+  storageDir: string
   log: (line: string) => void
 }
 
@@ -29,6 +32,7 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
     postgresOptions: { max: 1, onnotice: () => {} },
   })
   const connection = new StrictConnection(options.dbUrl, catalog)
+  setExperimental('storage', true) // lite's own name for it; without, /storage/v1 answers 404
   const app = new App({
     connection,
     auth: {
@@ -39,8 +43,10 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
       site_url: options.siteUrl,
       email: { enable_confirmations: false },
     },
+    storage: { enabled: true },
     options: { drivers: { email: new InMemoryEmailDriver() } },
   })
+  app._storageAdapter = createFileStorage(options.storageDir)
   await app.init()
 
   let reloading: Promise<void> | null = null

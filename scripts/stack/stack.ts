@@ -143,6 +143,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           adminDbUrl,
           keys,
           siteUrl: url,
+          storageDir: dataDir.storage,
           log,
         }),
         (restAuth) => restAuth.stop(),

@@ -16,6 +16,12 @@ grant select, insert, update, delete on public.notes to authenticated, service_r
 
 create table public.ungranted (id int primary key);
 
+insert into storage.buckets (id, name, public, allowed_mime_types) values ('media', 'media', false, array['image/png']);
+create policy "owners store" on storage.objects for insert to authenticated
+  with check (bucket_id = 'media' and (storage.foldername(name))[1] = (select auth.uid())::text);
+create policy "owners fetch" on storage.objects for select to authenticated
+  using (bucket_id = 'media' and (storage.foldername(name))[1] = (select auth.uid())::text);
+
 create function public.echo(
   texts text[] default null, id uuid default null, body jsonb default null, number int default 7,
   flag boolean default null, at timestamptz default null
@@ -225,6 +231,46 @@ describe('rows', () => {
 
     expect(inserted.data?.map((row) => row.body)).toEqual([body, body])
     expect(updated.data).toEqual({ body })
+  })
+})
+
+describe('storage', () => {
+  it('keeps a file under its policies: its owner and the service read it, a stranger does not', async () => {
+    const owner = await signUp()
+    const stranger = await signUp()
+    const path = `${owner.userId}/a/b.png`
+    const bytes = new Uint8Array([137, 80, 78, 71, 0, 255])
+    const fetchBytes = async (client: ReturnType<typeof anon>) =>
+      new Uint8Array(
+        await (await client.storage.from('media').download(path)).data?.arrayBuffer() ?? [],
+      )
+
+    const { error } = await owner.client.storage.from('media').upload(path, bytes, {
+      contentType: 'image/png',
+    })
+
+    expect(error).toBeNull()
+    expect(await fetchBytes(owner.client)).toEqual(bytes)
+    expect(await fetchBytes(service())).toEqual(bytes)
+    expect(await fetchBytes(stranger.client)).toEqual(new Uint8Array())
+    expect(
+      (await stranger.client.storage.from('media').upload(path, bytes, {
+        contentType: 'image/png',
+        upsert: true,
+      })).error?.message,
+    ).toContain('row-level security')
+  })
+
+  it('refuses a type that the bucket does not take, and forgets a removed file', async () => {
+    const media = service().storage.from('media')
+    await media.upload('kept/x.png', new Uint8Array([1]), { contentType: 'image/png' })
+
+    const wrongType = await media.upload('kept/x.txt', 'text', { contentType: 'text/plain' })
+    const removed = await media.remove(['kept/x.png'])
+
+    expect(wrongType.error).not.toBeNull()
+    expect(removed.error).toBeNull()
+    expect((await media.download('kept/x.png')).error).not.toBeNull()
   })
 })
 
