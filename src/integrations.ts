@@ -17,10 +17,10 @@ import type { AppSupabaseClient, CallOptions } from './supabase.ts'
 
 /** Which integrations to list; what is left out does not narrow. */
 export type IntegrationQuery = Page & {
-  organization_id?: string
+  organization_id?: string | undefined
   /** `connectors.slug`. */
-  connector?: string
-  status?: IntegrationStatus | IntegrationStatus[]
+  connector?: string | undefined
+  status?: IntegrationStatus | IntegrationStatus[] | undefined
 }
 
 export class Integrations {

@@ -91,7 +91,7 @@ export class Organizations {
    *   `not_a_manager`, `invalid_request` or a transport code.
    */
   invite(
-    input: { organization_id: string; email: string; role?: Role },
+    input: { organization_id: string; email: string; role?: Role | undefined },
     options?: CallOptions,
   ): Promise<Result<Invitation>> {
     const { organization_id, email, role = 'member' } = input

@@ -14,6 +14,6 @@ export function parseAnswer<Schema extends z.ZodType>(
   return fail(
     'unexpected_answer',
     `The answer is not what this version of the library expects (${first?.path}: ${first?.message}).`,
-    { status, errors, cause: parsed.error },
+    { status, errors },
   )
 }

@@ -10,12 +10,12 @@ const MAX_LIMIT = 1_000 // the Data API cuts longer answers off without a word
 
 export type Page<Key extends string = 'id'> = {
   /** How many rows at most, 1 to 1000; 50 when left out. */
-  limit?: number
+  limit?: number | undefined
   /**
    * The last row of the page before; only older rows follow. By position, not by number, so rows
    * that arrive meanwhile neither repeat nor hide others.
    */
-  before?: { created_at: string } & Record<Key, string>
+  before?: { created_at: string } & Record<Key, string> | undefined
 }
 
 /** Reads one page. `key` is the column that is unique among rows of the same moment. */

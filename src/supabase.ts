@@ -7,5 +7,5 @@ export type AppSupabaseClient = SupabaseClient<any, any, any, any, any>
 
 export type CallOptions = {
   /** Ends the call; it then answers `aborted`. What the server already began goes on. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }

@@ -17,21 +17,21 @@ import { type WatchOptions, watchSync } from './watch-sync.ts'
 
 /** Which runs to list; what is left out does not narrow. */
 export type SyncLogQuery = Page & {
-  organization_id?: string
-  integration_id?: string
-  stream?: string
-  status?: SyncStatus | SyncStatus[]
+  organization_id?: string | undefined
+  integration_id?: string | undefined
+  stream?: string | undefined
+  status?: SyncStatus | SyncStatus[] | undefined
 }
 
 /** Which rejected records to list; what is left out does not narrow. */
 export type SyncErrorQuery = Page & {
-  organization_id?: string
-  integration_id?: string
-  stream?: string
+  organization_id?: string | undefined
+  integration_id?: string | undefined
+  stream?: string | undefined
   /** The run that rejected them last. */
-  sync_log_id?: string
+  sync_log_id?: string | undefined
   /** Also those that are repaired, gone or dismissed; left out, only what is open. */
-  includeResolved?: boolean
+  includeResolved?: boolean | undefined
 }
 
 /** How many records were tried again, and what became of them. */

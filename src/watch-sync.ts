@@ -9,9 +9,9 @@ const GROWTH = 1.5
 
 export type WatchOptions = CallOptions & {
   /** Called with the log at first, at each change, and at the end. */
-  onProgress?: (log: SyncLog) => void
+  onProgress?: ((log: SyncLog) => void) | undefined
   /** First pause between two reads, in milliseconds; 500 when left out. */
-  intervalMs?: number
+  intervalMs?: number | undefined
 }
 
 /** Reads until the run has ended, the reading fails, or the signal says stop. */
