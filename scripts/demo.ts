@@ -1,7 +1,7 @@
 // The demo: a manager connects a store, syncs its catalog, the store changes, a second sync follows.
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import type { SyncLog } from '../supabase/functions/_shared/contracts/sync.ts'
-import { createPlugboard, type Plugboard } from '../src/index.ts'
+import { createPlugboard, type Plugboard, type Result } from '../src/index.ts'
 import type { TreezSimulator } from './simulators/treez.ts'
 import type { Stack } from './stack/stack.ts'
 import { table } from './table.ts'
@@ -35,7 +35,7 @@ export async function playDemo(stack: Stack, store: TreezSimulator, say: Say): P
   )
   say(`connected ${integration.name}, a simulated Treez store with ${store.ids().length} products`)
 
-  const logs = [await sync(plugboard, integration.id, 'first sync ', say)]
+  const logs = [await sync(plugboard, integration.id, 'first sync', say)]
   say(`at the store: ${changeTheStore(store)}`)
   logs.push(await sync(plugboard, integration.id, 'second sync', say))
 
@@ -75,20 +75,27 @@ async function clearEarlierDemo(plugboard: Plugboard, organization_id: string, s
   }
 }
 
+/** Starts a sync and tells each second how far it is. */
 async function sync(
   plugboard: Plugboard,
   integration_id: string,
   title: string,
   say: Say,
 ): Promise<SyncLog> {
-  const started = good(await plugboard.syncs.start({ integration_id, stream: 'products' }))
-  const log = good(await plugboard.syncs.get(started.sync_log_id))
-  say(
-    `${title}: ${log.status}, ${log.fetched_count} products in ${
-      ((log.duration_ms ?? 0) / 1000).toFixed(1)
-    } s`,
-  )
-  return log
+  const progress = setInterval(async () => {
+    const { data } = await plugboard.syncs.list({ integration_id, limit: 1 })
+    const log = data?.[0]
+    if (log?.status === 'running') say(`${title}: ${log.fetched_count} products so far`)
+  }, 1_000)
+  try {
+    const started = good(await plugboard.syncs.start({ integration_id, stream: 'products' }))
+    const log = good(await plugboard.syncs.get(started.sync_log_id))
+    const seconds = ((log.duration_ms ?? 0) / 1000).toFixed(1)
+    say(`${title}: ${log.status}, ${log.fetched_count} products in ${seconds} s`)
+    return log
+  } finally {
+    clearInterval(progress)
+  }
 }
 
 function changeTheStore({ control, ids }: TreezSimulator): string {
@@ -115,9 +122,7 @@ const toRow = (log: SyncLog, index: number) => ({
   'time (s)': ((log.duration_ms ?? 0) / 1000).toFixed(1),
 })
 
-function good<T>(
-  result: { data: T; error: null } | { data: null; error: { code: string; message: string } },
-): T {
-  if (result.error) throw new Error(`${result.error.code}: ${result.error.message}`)
+function good<T>(result: Result<T>): T {
+  if (result.error) throw result.error
   return result.data
 }

@@ -188,7 +188,7 @@ as $$
 declare
   run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
   differing jsonb;
-  merged jsonb := '{"created": 0, "updated": 0, "deleted": 0}';
+  merged jsonb := jsonb_build_object('created', 0, 'updated', 0, 'deleted', 0);
 begin
   -- the answer to this very batch was lost on its way, and the worker sends it again
   if (p_progress ->> 'batch_count')::int <= coalesce((run.progress ->> 'batch_count')::int, 0) then
