@@ -4,56 +4,56 @@ import {
   connectIntegration,
   disconnectIntegration as disconnectContract,
   updateIntegration,
-} from "../_shared/contracts/integrations.ts";
-import { routes, serve } from "../_shared/http/serve.ts";
-import { checkIntegration } from "../_shared/integrations/check-integration.ts";
+} from '../_shared/contracts/integrations.ts'
+import { routes, serve } from '../_shared/http/serve.ts'
+import { checkIntegration } from '../_shared/integrations/check-integration.ts'
 import {
   changeIntegration,
   connectAccount,
   disconnectIntegration,
-} from "../_shared/integrations/connect-account.ts";
+} from '../_shared/integrations/connect-account.ts'
 import {
   actorId,
   requireIntegrationManager,
   requireManager,
-} from "../_shared/organizations/require-manager.ts";
-import { outsideFor } from "../_shared/platform/outside.ts";
+} from '../_shared/organizations/require-manager.ts'
+import { outsideFor } from '../_shared/platform/outside.ts'
 
 export default {
   fetch: routes({
-    "POST /connect": serve(connectIntegration, async (context) => {
-      await requireManager(context, context.body.organization_id);
+    'POST /connect': serve(connectIntegration, async (context) => {
+      await requireManager(context, context.body.organization_id)
       return await connectAccount(
         outsideFor(context),
         context.body,
         actorId(context.caller),
-      );
+      )
     }),
 
-    "POST /update": serve(updateIntegration, async (context) => {
-      await requireIntegrationManager(context, context.body.integration_id);
+    'POST /update': serve(updateIntegration, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
       return await changeIntegration(
         outsideFor(context),
         context.body,
         actorId(context.caller),
-      );
+      )
     }),
 
-    "POST /disconnect": serve(disconnectContract, async (context) => {
-      await requireIntegrationManager(context, context.body.integration_id);
+    'POST /disconnect': serve(disconnectContract, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
       return await disconnectIntegration(
         outsideFor(context),
         context.body,
         actorId(context.caller),
-      );
+      )
     }),
 
-    "POST /check": serve(checkContract, async (context) => {
-      await requireIntegrationManager(context, context.body.integration_id);
+    'POST /check': serve(checkContract, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
       return await checkIntegration(
         outsideFor(context),
         context.body.integration_id,
-      );
+      )
     }),
   }),
-};
+}

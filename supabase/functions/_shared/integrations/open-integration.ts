@@ -1,60 +1,56 @@
 // From an integration's row to an account that can be called, within the account's shared budget.
-import {
-  type Account,
-  openAccount,
-  type TokenCache,
-} from "../connectors/account.ts";
-import type { Connector } from "../connectors/define-connector.ts";
-import { findConnector } from "../connectors/index.ts";
-import type { Integration } from "../contracts/integrations.ts";
-import { databaseBudget } from "../http/budget.ts";
-import { createHttpClient, type HttpClient } from "../http/client.ts";
-import { type Clock, systemClock } from "../platform/clock.ts";
-import type { Database } from "../platform/database.ts";
-import type { Environment } from "../platform/environment.ts";
-import { AppError } from "../platform/errors.ts";
-import type { Log } from "../platform/log.ts";
+import { type Account, openAccount, type TokenCache } from '../connectors/account.ts'
+import type { Connector } from '../connectors/define-connector.ts'
+import { findConnector } from '../connectors/index.ts'
+import type { Integration } from '../contracts/integrations.ts'
+import { databaseBudget } from '../http/budget.ts'
+import { createHttpClient, type HttpClient } from '../http/client.ts'
+import { type Clock, systemClock } from '../platform/clock.ts'
+import type { Database } from '../platform/database.ts'
+import type { Environment } from '../platform/environment.ts'
+import { AppError } from '../platform/errors.ts'
+import type { Log } from '../platform/log.ts'
 
 /** What `public.open_integration` answers. */
 export type OpenIntegration = {
-  integration: Integration;
-  credentials: Record<string, unknown> | null;
-  token: { access_token: string; expires_at: string } | null;
-};
+  integration: Integration
+  credentials: Record<string, unknown> | null
+  token: { access_token: string; expires_at: string } | null
+}
 
 /** What it takes to call the outside; the same for every engine. */
 export type Outside = {
-  db: Database;
+  db: Database
   environment: Pick<
     Environment,
-    "CONNECTOR_OVERRIDES" | "PLUGBOARD_ALLOW_PRIVATE_NETWORKS"
-  >;
-  log: Log;
-  clock?: Clock;
-  fetch?: typeof globalThis.fetch;
-};
+    'CONNECTOR_OVERRIDES' | 'PLUGBOARD_ALLOW_PRIVATE_NETWORKS'
+  >
+  log: Log
+  clock?: Clock
+  fetch?: typeof globalThis.fetch
+}
 
 /** Reads an integration with its credentials. @throws AppError `integration_not_found` */
 export async function readIntegration(
   db: Database,
   integrationId: string,
 ): Promise<OpenIntegration> {
-  const open = await db.call<OpenIntegration | null>("open_integration", {
+  const open = await db.call<OpenIntegration | null>('open_integration', {
     p_integration_id: integrationId,
-  });
-  if (!open) throw new AppError("integration_not_found");
-  return open;
+  })
+  if (!open) throw new AppError('integration_not_found')
+  return open
 }
 
 /** @throws AppError `connector_not_found` */
 export function requireConnector(slug: string): Connector {
-  const connector = findConnector(slug);
+  const connector = findConnector(slug)
   if (!connector) {
-    throw new AppError("connector_not_found", {
+    throw new AppError('connector_not_found', {
       detail: `There is no connector "${slug}".`,
-    });
+    })
   }
-  return connector;
+  return connector
 }
 
 /** An account ready to be called. */
@@ -63,22 +59,21 @@ export function openIntegration(
   outside: Outside,
   signal?: AbortSignal,
 ): {
-  connector: Connector;
-  account: Account;
-  settings: Record<string, unknown>;
+  connector: Connector
+  account: Account
+  settings: Record<string, unknown>
 } {
-  const { integration } = open;
-  const connector = requireConnector(integration.connector);
+  const { integration } = open
+  const connector = requireConnector(integration.connector)
   if (!open.credentials) {
-    throw new AppError("integration_disconnected", {
-      detail:
-        `${integration.name} has no credentials: connect the account again.`,
-    });
+    throw new AppError('integration_disconnected', {
+      detail: `${integration.name} has no credentials: connect the account again.`,
+    })
   }
   const values = connector.readAccount({
     settings: integration.settings,
     credentials: open.credentials,
-  });
+  })
   const account = openAccount({
     connector,
     ...values,
@@ -86,16 +81,16 @@ export function openIntegration(
     clock: outside.clock ?? systemClock,
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens: keptInVault(outside.db, open),
-  });
-  return { connector, account, settings: values.settings };
+  })
+  return { connector, account, settings: values.settings }
 }
 
 /** The HTTP client for one account: its budget, its guard. */
 export function accountHttp(
   connector: Connector,
   values: {
-    settings: Record<string, unknown>;
-    credentials: Record<string, unknown>;
+    settings: Record<string, unknown>
+    credentials: Record<string, unknown>
   },
   outside: Outside,
   signal?: AbortSignal,
@@ -111,23 +106,23 @@ export function accountHttp(
       connector.budgetKey(values),
       connector.rateLimit,
     ),
-  });
+  })
 }
 
 /** Access tokens are shared by all workers of an integration: exchanged once, kept until they expire. */
 function keptInVault(db: Database, open: OpenIntegration): TokenCache {
-  let token = open.token;
+  let token = open.token
   const save = async (next: typeof token) => {
-    token = next;
-    await db.call("save_integration_token", {
+    token = next
+    await db.call('save_integration_token', {
       p_integration_id: open.integration.id,
       p_access_token: next?.access_token ?? null,
       p_expires_at: next?.expires_at ?? null,
-    });
-  };
+    })
+  }
   return {
     read: () => Promise.resolve(token),
     write: save,
     clear: () => save(null),
-  };
+  }
 }

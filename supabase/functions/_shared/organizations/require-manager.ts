@@ -1,9 +1,9 @@
 // May this caller change things in an organization? Asked before any engine acts with the service's rights.
-import type { SupabaseClient } from "@supabase/supabase-js";
-import type { Caller } from "../platform/caller.ts";
-import { AppError } from "../platform/errors.ts";
+import type { SupabaseClient } from '@supabase/supabase-js'
+import type { Caller } from '../platform/caller.ts'
+import { AppError } from '../platform/errors.ts'
 
-type Asking = { caller: Caller; db: SupabaseClient };
+type Asking = { caller: Caller; db: SupabaseClient }
 
 /**
  * @throws AppError `organization_not_found` for people who do not belong to it, whether or not it exists;
@@ -13,11 +13,11 @@ export async function requireManager(
   { caller, db }: Asking,
   organizationId: string,
 ): Promise<void> {
-  if (caller.kind !== "user") return;
-  const role = await readRole(db, organizationId, caller.userId);
-  if (role === null) throw new AppError("organization_not_found");
-  if (role !== "owner" && role !== "manager") {
-    throw new AppError("not_a_manager");
+  if (caller.kind !== 'user') return
+  const role = await readRole(db, organizationId, caller.userId)
+  if (role === null) throw new AppError('organization_not_found')
+  if (role !== 'owner' && role !== 'manager') {
+    throw new AppError('not_a_manager')
   }
 }
 
@@ -26,19 +26,19 @@ export async function requireIntegrationManager(
   asking: Asking,
   integrationId: string,
 ): Promise<void> {
-  if (asking.caller.kind !== "user") return;
+  if (asking.caller.kind !== 'user') return
   // under the caller's row level security: somebody else's integration looks like none
-  const { data, error } = await asking.db.from("integrations").select(
-    "organization_id",
-  ).eq("id", integrationId).maybeSingle();
-  if (error) throw error;
-  if (!data) throw new AppError("integration_not_found");
-  await requireManager(asking, data.organization_id);
+  const { data, error } = await asking.db.from('integrations').select(
+    'organization_id',
+  ).eq('id', integrationId).maybeSingle()
+  if (error) throw error
+  if (!data) throw new AppError('integration_not_found')
+  await requireManager(asking, data.organization_id)
 }
 
 /** auth.users.id of a signed-in caller, for the record of who asked; null for the secret key. */
 export function actorId(caller: Caller): string | null {
-  return caller.kind === "user" ? caller.userId : null;
+  return caller.kind === 'user' ? caller.userId : null
 }
 
 async function readRole(
@@ -46,8 +46,8 @@ async function readRole(
   organizationId: string,
   userId: string,
 ): Promise<string | null> {
-  const { data, error } = await db.from("organization_members").select("role")
-    .eq("organization_id", organizationId).eq("user_id", userId).maybeSingle();
-  if (error) throw error;
-  return data?.role ?? null;
+  const { data, error } = await db.from('organization_members').select('role')
+    .eq('organization_id', organizationId).eq('user_id', userId).maybeSingle()
+  if (error) throw error
+  return data?.role ?? null
 }

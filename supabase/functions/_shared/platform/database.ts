@@ -1,8 +1,8 @@
 // How engines reach Postgres: by calling named SQL functions, over the Data API or a direct connection.
-import type { SupabaseClient } from "@supabase/supabase-js";
-import postgres from "postgres";
-import { type Clock, systemClock } from "./clock.ts";
-import { AppError, type ErrorCode, ERRORS } from "./errors.ts";
+import type { SupabaseClient } from '@supabase/supabase-js'
+import postgres from 'postgres'
+import { type Clock, systemClock } from './clock.ts'
+import { AppError, type ErrorCode, ERRORS } from './errors.ts'
 
 export interface Database {
   /**
@@ -11,34 +11,34 @@ export interface Database {
    *
    * @throws AppError with the code that `private.refuse` gave, or a {@link DatabaseError}.
    */
-  call<T>(name: string, args: Record<string, unknown>): Promise<T>;
+  call<T>(name: string, args: Record<string, unknown>): Promise<T>
   /** Closes the connection, where there is one. */
-  end(): Promise<void>;
+  end(): Promise<void>
 }
 
 /** Postgres said no for a reason of its own. `code` is the SQLSTATE, or `''` when it did not answer. */
 export class DatabaseError extends Error {
-  override readonly name = "DatabaseError";
-  readonly code: string;
+  override readonly name = 'DatabaseError'
+  readonly code: string
 
   constructor(code: string, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.code = code;
+    super(message, { cause })
+    this.code = code
   }
 
   /** The values are at fault (classes 22 and 23): sending them again cannot help. */
   get isAboutData(): boolean {
-    return /^2[23]/.test(this.code);
+    return /^2[23]/.test(this.code)
   }
 
   /** The connection or the moment is at fault. */
   get isTransient(): boolean {
-    return this.code === "" || /^(08|53|57P0|40)/.test(this.code) ||
-      /^PGRST00[0-3]$/.test(this.code);
+    return this.code === '' || /^(08|53|57P0|40)/.test(this.code) ||
+      /^PGRST00[0-3]$/.test(this.code)
   }
 }
 
-type Options = { clock?: Clock; random?: () => number };
+type Options = { clock?: Clock; random?: () => number }
 
 /** Calls through PostgREST. `admin` is the secret key's client: engines act for the service. */
 export function dataApiDatabase(
@@ -48,19 +48,19 @@ export function dataApiDatabase(
   return {
     call: <T>(name: string, args: Record<string, unknown>) =>
       again(options, async () => {
-        const { data, error, status } = await admin.rpc(name, args);
+        const { data, error, status } = await admin.rpc(name, args)
         if (error) {
           throw toError(
-            status >= 500 && !error.code ? "" : error.code,
+            status >= 500 && !error.code ? '' : error.code,
             error.message,
             error.details,
             error,
-          );
+          )
         }
-        return data as T;
+        return data as T
       }),
     end: () => Promise.resolve(),
-  };
+  }
 }
 
 /** Calls over one pooled connection; `prepare: false` suits a transaction pooler. */
@@ -73,34 +73,30 @@ export function directDatabase(
     max: options.max ?? 2,
     idle_timeout: 20,
     onnotice: () => {},
-  });
+  })
   return {
     call: <T>(name: string, args: Record<string, unknown>) =>
       again(options, async () => {
-        const given = Object.entries(args).filter(([, value]) =>
-          value !== undefined
-        );
-        const list = given.map(([key], index) => `${key} => $${index + 1}`);
+        const given = Object.entries(args).filter(([, value]) => value !== undefined)
+        const list = given.map(([key], index) => `${key} => $${index + 1}`)
         try {
           const rows = await sql.unsafe(
-            `select to_jsonb(answer) as answer from public.${name}(${
-              list.join(", ")
-            }) as answer`,
+            `select to_jsonb(answer) as answer from public.${name}(${list.join(', ')}) as answer`,
             given.map(([, value]) => value) as never[],
-          );
-          return (rows[0]?.answer ?? null) as T;
+          )
+          return (rows[0]?.answer ?? null) as T
         } catch (error) {
           const { code, message, detail } = error as {
-            code?: string;
-            message: string;
-            detail?: string;
-          };
+            code?: string
+            message: string
+            detail?: string
+          }
           // the driver names a lost connection in words (CONNECTION_CLOSED), Postgres in five characters
-          throw toError(code?.length === 5 ? code : "", message, detail, error);
+          throw toError(code?.length === 5 ? code : '', message, detail, error)
         }
       }),
     end: () => sql.end({ timeout: 5 }),
-  };
+  }
 }
 
 function toError(
@@ -109,13 +105,13 @@ function toError(
   detail: string | null | undefined,
   cause: unknown,
 ): Error {
-  if (code === "PB001" && message in ERRORS) {
+  if (code === 'PB001' && message in ERRORS) {
     return new AppError(message as ErrorCode, {
       detail: detail || undefined,
       cause,
-    });
+    })
   }
-  return new DatabaseError(code, message, cause);
+  return new DatabaseError(code, message, cause)
 }
 
 /** A restart of Postgres takes a second or two: waits 0.2, 0.4, … 3.2 s between six tries. */
@@ -125,12 +121,12 @@ async function again<T>(
 ): Promise<T> {
   for (let attempt = 0;; attempt++) {
     try {
-      return await call();
+      return await call()
     } catch (error) {
       if (
         !(error instanceof DatabaseError && error.isTransient) || attempt === 5
-      ) throw error;
-      await clock.sleep(200 * 2 ** attempt * (0.75 + random() / 2));
+      ) throw error
+      await clock.sleep(200 * 2 ** attempt * (0.75 + random() / 2))
     }
   }
 }

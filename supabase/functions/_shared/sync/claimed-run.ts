@@ -1,22 +1,22 @@
 // What a worker gets when it takes a run, and the SQL functions that belong to holding it.
-import type { StoredError } from "../platform/errors.ts";
-import type { Database } from "../platform/database.ts";
-import type { SyncLog, SyncMode } from "../contracts/sync.ts";
-import type { OpenIntegration } from "../integrations/open-integration.ts";
-import { SyncProgress } from "./progress.ts";
+import type { StoredError } from '../platform/errors.ts'
+import type { Database } from '../platform/database.ts'
+import type { SyncLog, SyncMode } from '../contracts/sync.ts'
+import type { OpenIntegration } from '../integrations/open-integration.ts'
+import { SyncProgress } from './progress.ts'
 
 /** One run under our lease. */
 export type ClaimedRun = OpenIntegration & {
-  sync_log_id: string;
-  lease_token: string;
-  stream: string;
-  mode: SyncMode;
-  progress: SyncProgress;
-  has_rows: boolean;
+  sync_log_id: string
+  lease_token: string
+  stream: string
+  mode: SyncMode
+  progress: SyncProgress
+  has_rows: boolean
   /** The stream's cursor: RFC 3339, null when no run has finished yet. */
-  since: string | null;
-  batch_size: number;
-};
+  since: string | null
+  batch_size: number
+}
 
 /**
  * Takes a due run, or null when there is none.
@@ -27,17 +27,17 @@ export async function claimRun(
   db: Database,
   syncLogId?: string,
 ): Promise<ClaimedRun | null> {
-  const claimed = await db.call<ClaimedRun | null>("claim_sync_run", {
+  const claimed = await db.call<ClaimedRun | null>('claim_sync_run', {
     p_sync_log_id: syncLogId ?? null,
-  });
+  })
   return claimed &&
-    { ...claimed, progress: SyncProgress.parse(claimed.progress) };
+    { ...claimed, progress: SyncProgress.parse(claimed.progress) }
 }
 
 const lease = (run: ClaimedRun) => ({
   p_sync_log_id: run.sync_log_id,
   p_lease_token: run.lease_token,
-});
+})
 
 /** Gives the run back to be continued, by anyone, from its last committed batch. */
 export async function releaseRun(
@@ -45,33 +45,33 @@ export async function releaseRun(
   run: ClaimedRun,
   options: { pauseMs?: number; error?: StoredError } = {},
 ): Promise<void> {
-  await db.call("release_sync_run", {
+  await db.call('release_sync_run', {
     ...lease(run),
     p_pause_ms: Math.ceil(options.pauseMs ?? 0),
     p_error: options.error ?? null,
-  });
+  })
 }
 
 /** Ends the run. */
 export async function finishRun(
   db: Database,
   run: ClaimedRun,
-  status: "success" | "partial" | "failed",
+  status: 'success' | 'partial' | 'failed',
   error: StoredError | null = null,
 ): Promise<SyncLog> {
-  return await db.call<SyncLog>("finish_sync_run", {
+  return await db.call<SyncLog>('finish_sync_run', {
     ...lease(run),
     p_status: status,
     p_error: error,
-  });
+  })
 }
 
 /** Starts the run's reading over. */
 export async function restartRun(db: Database, run: ClaimedRun): Promise<void> {
-  await db.call("restart_sync_run", lease(run));
-  run.progress = SyncProgress.parse({});
-  run.has_rows = true;
+  await db.call('restart_sync_run', lease(run))
+  run.progress = SyncProgress.parse({})
+  run.has_rows = true
 }
 
 /** Arguments by which a SQL function knows that the caller still holds the run. */
-export { lease as leaseArguments };
+export { lease as leaseArguments }

@@ -1,34 +1,34 @@
 // Turns a platform's pages into what one transaction writes: rows, deletions and refused records.
-import type { Page } from "../connectors/account.ts";
-import { contentHash } from "../connectors/content-hash.ts";
-import type { Connector } from "../connectors/define-connector.ts";
-import { parseRecord } from "../connectors/parse-record.ts";
-import type { Batch, Deletion, RecordRow } from "./write-batch.ts";
+import type { Page } from '../connectors/account.ts'
+import { contentHash } from '../connectors/content-hash.ts'
+import type { Connector } from '../connectors/define-connector.ts'
+import { parseRecord } from '../connectors/parse-record.ts'
+import type { Batch, Deletion, RecordRow } from './write-batch.ts'
 
 export type MapContext = {
-  connector: Connector;
-  stream: string;
-  settings: Record<string, unknown>;
-};
+  connector: Connector
+  stream: string
+  settings: Record<string, unknown>
+}
 
 /** Collects pages until they are written. A record that comes twice is kept once, in its newest version. */
 export class Collector {
-  readonly #context: MapContext;
-  #rows = new Map<string, RecordRow>();
-  #deletions: Deletion[] = [];
-  #refused: Batch["refused"] = [];
-  #fetched = 0;
+  readonly #context: MapContext
+  #rows = new Map<string, RecordRow>()
+  #deletions: Deletion[] = []
+  #refused: Batch['refused'] = []
+  #fetched = 0
 
   constructor(context: MapContext) {
-    this.#context = context;
+    this.#context = context
   }
 
   get size(): number {
-    return this.#rows.size + this.#deletions.length + this.#refused.length;
+    return this.#rows.size + this.#deletions.length + this.#refused.length
   }
 
   get isEmpty(): boolean {
-    return this.#fetched === 0;
+    return this.#fetched === 0
   }
 
   /**
@@ -36,17 +36,17 @@ export class Collector {
    * @returns The newest one with this page.
    */
   add(
-    page: Pick<Page, "records" | "fetched_at">,
+    page: Pick<Page, 'records' | 'fetched_at'>,
     watermark: string | null = null,
   ): string | null {
-    const { connector, stream, settings } = this.#context;
-    this.#fetched += page.records.length;
+    const { connector, stream, settings } = this.#context
+    this.#fetched += page.records.length
     for (const raw of page.records) {
-      const parsed = parseRecord(connector, stream, raw, { settings });
+      const parsed = parseRecord(connector, stream, raw, { settings })
       if (!parsed.ok) {
-        const { ok: _, ...refused } = parsed;
-        this.#refused.push({ ...refused, payload: raw });
-        continue;
+        const { ok: _, ...refused } = parsed
+        this.#refused.push({ ...refused, payload: raw })
+        continue
       }
       const {
         source_id,
@@ -54,16 +54,16 @@ export class Collector {
         columns,
         supersedes = [],
         deleted,
-      } = parsed.record;
-      watermark = later(watermark, source_updated_at);
+      } = parsed.record
+      watermark = later(watermark, source_updated_at)
       for (const id of deleted ? [source_id, ...supersedes] : supersedes) {
         this.#deletions.push(
           source_updated_at
             ? { source_id: id, source_deleted_at: source_updated_at }
             : { source_id: id, absent_at: page.fetched_at },
-        );
+        )
       }
-      if (deleted) continue;
+      if (deleted) continue
       const row: RecordRow = {
         ...columns,
         source_id,
@@ -71,11 +71,11 @@ export class Collector {
         last_synced_at: page.fetched_at,
         content_hash: contentHash(columns, raw),
         source_data: raw,
-      };
-      const earlier = this.#rows.get(source_id);
-      if (!earlier || isNewer(row, earlier)) this.#rows.set(source_id, row);
+      }
+      const earlier = this.#rows.get(source_id)
+      if (!earlier || isNewer(row, earlier)) this.#rows.set(source_id, row)
     }
-    return watermark;
+    return watermark
   }
 
   /** Everything collected; the collector is empty again. */
@@ -85,22 +85,22 @@ export class Collector {
       rows: [...this.#rows.values()],
       deletions: this.#deletions,
       refused: this.#refused,
-    };
-    this.#rows = new Map();
-    this.#deletions = [];
-    this.#refused = [];
-    this.#fetched = 0;
-    return batch;
+    }
+    this.#rows = new Map()
+    this.#deletions = []
+    this.#refused = []
+    this.#fetched = 0
+    return batch
   }
 }
 
 function isNewer(row: RecordRow, than: RecordRow): boolean {
   const order = Date.parse(row.source_updated_at ?? row.last_synced_at) -
-    Date.parse(than.source_updated_at ?? than.last_synced_at);
-  return order === 0 ? row.last_synced_at >= than.last_synced_at : order > 0;
+    Date.parse(than.source_updated_at ?? than.last_synced_at)
+  return order === 0 ? row.last_synced_at >= than.last_synced_at : order > 0
 }
 
 function later(a: string | null, b: string | null): string | null {
-  if (a === null || b === null) return a ?? b;
-  return Date.parse(a) >= Date.parse(b) ? a : b;
+  if (a === null || b === null) return a ?? b
+  return Date.parse(a) >= Date.parse(b) ? a : b
 }

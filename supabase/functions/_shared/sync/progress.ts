@@ -1,11 +1,11 @@
 // A run's place: what has to survive a worker so that the next one goes on where it stopped.
-import { z } from "zod";
-import type { PageCursor } from "../connectors/account.ts";
+import { z } from 'zod'
+import type { PageCursor } from '../connectors/account.ts'
 
 /** `private.sync_runs.progress`. Written with each batch, in the batch's own transaction. */
 export const SyncProgress = z.object({
   /** `pages`: reading the platform. `absent`: all was read; looking for what is gone. `done`: nothing is left to do. */
-  phase: z.enum(["pages", "absent", "done"]).default("pages"),
+  phase: z.enum(['pages', 'absent', 'done']).default('pages'),
   /** The page to read next; null is the first. */
   cursor: z.custom<PageCursor>().nullable().default(null),
   /** Batches committed so far; the next one has this number plus one. */
@@ -21,6 +21,6 @@ export const SyncProgress = z.object({
   /** The stream had no rows when the run began, so there is nothing to compare with. */
   first_load: z.boolean().default(false),
   /** In phase `absent`: ids up to here have been dealt with. */
-  absent_after: z.string().default(""),
-});
-export type SyncProgress = z.infer<typeof SyncProgress>;
+  absent_after: z.string().default(''),
+})
+export type SyncProgress = z.infer<typeof SyncProgress>

@@ -1,52 +1,40 @@
 // Does as much of a claimed run as one worker may, and leaves it finished or ready for the next worker.
-import type { Account, Page } from "../connectors/account.ts";
-import {
-  type Connector,
-  findStream,
-  type Stream,
-} from "../connectors/define-connector.ts";
-import type { SyncLog } from "../contracts/sync.ts";
-import {
-  openIntegration,
-  type Outside,
-} from "../integrations/open-integration.ts";
-import { systemClock } from "../platform/clock.ts";
-import { AppError } from "../platform/errors.ts";
-import {
-  type ClaimedRun,
-  finishRun,
-  releaseRun,
-  restartRun,
-} from "./claimed-run.ts";
-import { deleteAbsent } from "./delete-absent.ts";
-import { describeFailure } from "./describe-failure.ts";
-import { Collector } from "./map-page.ts";
-import type { SyncProgress } from "./progress.ts";
-import { writeBatch } from "./write-batch.ts";
+import type { Account, Page } from '../connectors/account.ts'
+import { type Connector, findStream, type Stream } from '../connectors/define-connector.ts'
+import type { SyncLog } from '../contracts/sync.ts'
+import { openIntegration, type Outside } from '../integrations/open-integration.ts'
+import { systemClock } from '../platform/clock.ts'
+import { AppError } from '../platform/errors.ts'
+import { type ClaimedRun, finishRun, releaseRun, restartRun } from './claimed-run.ts'
+import { deleteAbsent } from './delete-absent.ts'
+import { describeFailure } from './describe-failure.ts'
+import { Collector } from './map-page.ts'
+import type { SyncProgress } from './progress.ts'
+import { writeBatch } from './write-batch.ts'
 
 /** What one worker may spend before it hands over. */
 export type SliceBudget = {
   /** Records to read and map: a stand-in for CPU time, of which a request has 2 s. Counted down. */
-  recordsLeft: number;
+  recordsLeft: number
   /** When to stop, in ms since 1970. */
-  deadline: number;
-};
+  deadline: number
+}
 
 export type SliceOutcome =
-  | { kind: "finished"; log: SyncLog }
+  | { kind: 'finished'; log: SyncLog }
   /** Given back: due again now, or after a pause the platform asked for. */
-  | { kind: "released" }
+  | { kind: 'released' }
   /** Somebody else holds the run now, or it was ended: nothing more to do. */
-  | { kind: "lost" };
+  | { kind: 'lost' }
 
 /** What is committed at the latest after this long, so that a watcher sees progress. */
-const COMMIT_EVERY_MS = 2_000;
+const COMMIT_EVERY_MS = 2_000
 
 /** Calls still under way this long after the deadline are given up, well before the lease ends. */
-const GRACE_MS = 20_000;
+const GRACE_MS = 20_000
 
 /** A longer pause than this is not waited for: the run fails, and the schedule tries again. */
-const LONGEST_PAUSE_MS = 3_600_000;
+const LONGEST_PAUSE_MS = 3_600_000
 
 /** Works on a run until it is finished or the budget is spent. Throws only when Postgres cannot be reached. */
 export async function runSlice(
@@ -54,23 +42,23 @@ export async function runSlice(
   outside: Outside,
   budget: SliceBudget,
 ): Promise<SliceOutcome> {
-  const clock = outside.clock ?? systemClock;
+  const clock = outside.clock ?? systemClock
   const log = outside.log.with({
     sync_log_id: run.sync_log_id,
     stream: run.stream,
-  });
-  const abort = new AbortController();
+  })
+  const abort = new AbortController()
   const timer = setTimeout(
     () => abort.abort(),
     budget.deadline - clock.now().getTime() + GRACE_MS,
-  );
+  )
   try {
     const { connector, account, settings } = openIntegration(
       run,
       outside,
       abort.signal,
-    );
-    const stream = findStream(connector, run.stream);
+    )
+    const stream = findStream(connector, run.stream)
     return await work({
       run,
       outside,
@@ -79,129 +67,127 @@ export async function runSlice(
       account,
       stream,
       settings,
-    });
+    })
   } catch (error) {
-    if (error instanceof AppError && error.code === "lease_lost") {
-      log.warn("run lost to another worker");
-      return { kind: "lost" };
+    if (error instanceof AppError && error.code === 'lease_lost') {
+      log.warn('run lost to another worker')
+      return { kind: 'lost' }
     }
-    const failure = describeFailure(error, run.integration);
+    const failure = describeFailure(error, run.integration)
     const pauseMs = abort.signal.aborted
       ? 0
       : error instanceof AppError
       ? error.retryAfterMs
-      : undefined;
+      : undefined
     if (pauseMs !== undefined && pauseMs <= LONGEST_PAUSE_MS) {
-      log.info("run released", { reason: failure.code, pause_ms: pauseMs });
-      await releaseRun(outside.db, run, { pauseMs, error: failure });
-      return { kind: "released" };
+      log.info('run released', { reason: failure.code, pause_ms: pauseMs })
+      await releaseRun(outside.db, run, { pauseMs, error: failure })
+      return { kind: 'released' }
     }
-    log.error("run failed", { reason: failure.code, error });
+    log.error('run failed', { reason: failure.code, error })
     return {
-      kind: "finished",
-      log: await finishRun(outside.db, run, "failed", failure),
-    };
+      kind: 'finished',
+      log: await finishRun(outside.db, run, 'failed', failure),
+    }
   } finally {
-    clearTimeout(timer);
-    abort.abort();
+    clearTimeout(timer)
+    abort.abort()
   }
 }
 
 type Work = {
-  run: ClaimedRun;
-  outside: Outside;
-  budget: SliceBudget;
-  connector: Connector;
-  account: Account;
-  stream: Stream;
-  settings: Record<string, unknown>;
-};
+  run: ClaimedRun
+  outside: Outside
+  budget: SliceBudget
+  connector: Connector
+  account: Account
+  stream: Stream
+  settings: Record<string, unknown>
+}
 
 /** The phases of a run, from where its progress says. */
 async function work(job: Work): Promise<SliceOutcome> {
-  const { run, outside: { db } } = job;
+  const { run, outside: { db } } = job
   for (;;) {
-    if (run.progress.phase === "pages" && await readPages(job) === "spent") {
-      break;
+    if (run.progress.phase === 'pages' && await readPages(job) === 'spent') {
+      break
     }
-    if (run.progress.phase === "absent") {
+    if (run.progress.phase === 'absent') {
       const outcome = await deleteAbsent({
         ...job,
         db,
         isSpent: () => isSpent(job),
-      });
-      if (outcome === "spent") break;
-      if (outcome === "lost_scan") {
-        await restartRun(db, run);
-        continue;
+      })
+      if (outcome === 'spent') break
+      if (outcome === 'lost_scan') {
+        await restartRun(db, run)
+        continue
       }
-      if (outcome !== "done") {
+      if (outcome !== 'done') {
         return {
-          kind: "finished",
-          log: await finishRun(db, run, "partial", outcome),
-        };
+          kind: 'finished',
+          log: await finishRun(db, run, 'partial', outcome),
+        }
       }
     }
-    return { kind: "finished", log: await finishRun(db, run, "success") };
+    return { kind: 'finished', log: await finishRun(db, run, 'success') }
   }
-  await releaseRun(db, run);
-  return { kind: "released" };
+  await releaseRun(db, run)
+  return { kind: 'released' }
 }
 
 function isSpent({ budget, outside }: Work): boolean {
   return budget.recordsLeft <= 0 ||
-    (outside.clock ?? systemClock).now().getTime() >= budget.deadline;
+    (outside.clock ?? systemClock).now().getTime() >= budget.deadline
 }
 
 /** Reads and writes page after page. The next one is fetched while this one is mapped and written. */
-async function readPages(job: Work): Promise<"done" | "spent"> {
-  const { run, outside, budget } = job;
-  const clock = outside.clock ?? systemClock;
-  const collected = new Collector({ ...job, stream: job.stream.name });
-  let place = run.progress.scan_started_at === null
-    ? begin(run, clock.now())
-    : run.progress;
-  let reading: Promise<Page> | null = fetchPage(job, place);
-  let committedAt = clock.now().getTime();
+async function readPages(job: Work): Promise<'done' | 'spent'> {
+  const { run, outside, budget } = job
+  const clock = outside.clock ?? systemClock
+  const collected = new Collector({ ...job, stream: job.stream.name })
+  let place = run.progress.scan_started_at === null ? begin(run, clock.now()) : run.progress
+  let reading: Promise<Page> | null = fetchPage(job, place)
+  let committedAt = clock.now().getTime()
 
   const commit = async () => {
-    await writeInParts(job, collected, place);
-    committedAt = clock.now().getTime();
-  };
+    await writeInParts(job, collected, place)
+    committedAt = clock.now().getTime()
+  }
   try {
     while (reading) {
-      const page: Page = await reading;
-      reading = null;
-      budget.recordsLeft -= Math.max(page.records.length, 1); // empty pages count too, or they would never end
-      const watermark: string | null = collected.add(page, place.watermark);
+      const page: Page = await reading
+      reading = null
+      budget.recordsLeft -= Math.max(page.records.length, 1) // empty pages count too, or they would never end
+      const watermark: string | null = collected.add(page, place.watermark)
       place = {
         ...place,
         watermark,
         cursor: page.next,
-        phase: page.next ? "pages" : run.mode === "full" ? "absent" : "done",
-      };
-      const spent = page.next !== null && isSpent(job);
+        phase: page.next ? 'pages' : run.mode === 'full' ? 'absent' : 'done',
+      }
+      const spent = page.next !== null && isSpent(job)
       if (page.next && !spent) {
-        reading = fetchPage(job, place);
-        reading.catch(() => {}); // an error is met where it is awaited, not while this page is written
+        reading = fetchPage(job, place)
+        reading.catch(() => {}) // an error is met where it is awaited, not while this page is written
       }
       const due = collected.size >= run.batch_size ||
-        clock.now().getTime() - committedAt >= COMMIT_EVERY_MS;
-      if (due || !page.next || spent) await commit();
-      if (spent) return "spent";
+        clock.now().getTime() - committedAt >= COMMIT_EVERY_MS
+      if (due || !page.next || spent) await commit()
+      if (spent) return 'spent'
     }
-    return "done";
+    return 'done'
   } catch (error) {
-    if (!(error instanceof AppError) || error.code === "lease_lost") {
-      throw error;
+    if (!(error instanceof AppError) || error.code === 'lease_lost') {
+      throw error
     }
-    if (!collected.isEmpty) await commit(); // what was read before the fault is not read again
+    if (!collected.isEmpty) await commit() // what was read before the fault is not read again
     if (
-      error.code !== "provider_cursor_expired" || run.progress.cursor === null
-    ) throw error;
+      error.code !== 'provider_cursor_expired' || run.progress.cursor === null
+    ) throw error
     // the platform forgot our place; the account is fine: read from the start, what was written stays
-    await restartRun(outside.db, run);
-    return await readPages(job);
+    await restartRun(outside.db, run)
+    return await readPages(job)
   }
 }
 
@@ -209,13 +195,13 @@ async function fetchPage(
   { account, stream }: Work,
   { since, cursor }: SyncProgress,
 ): Promise<Page> {
-  const page = await account.fetchPage(stream.name, { since, cursor });
+  const page = await account.fetchPage(stream.name, { since, cursor })
   if (page.next && JSON.stringify(page.next) === JSON.stringify(cursor)) {
-    throw new AppError("provider_repeated_page", {
-      detail: "The platform names a page as the one after itself.",
-    });
+    throw new AppError('provider_repeated_page', {
+      detail: 'The platform names a page as the one after itself.',
+    })
   }
-  return page;
+  return page
 }
 
 /** Writes what was collected, at most the stream's batch size at once; the place moves on with the last part. */
@@ -224,34 +210,34 @@ async function writeInParts(
   collected: Collector,
   place: SyncProgress,
 ): Promise<void> {
-  const batch = collected.take();
-  const { scanning, scan_started_at, since, first_load } = place;
-  let start = 0;
+  const batch = collected.take()
+  const { scanning, scan_started_at, since, first_load } = place
+  let start = 0
   for (; batch.rows.length - start > run.batch_size; start += run.batch_size) {
     const part = {
       fetched: 0,
       rows: batch.rows.slice(start, start + run.batch_size),
       deletions: [],
       refused: [],
-    };
+    }
     await writeBatch(db, run, part, {
       ...run.progress,
       scanning,
       scan_started_at,
       since,
       first_load,
-    });
+    })
   }
-  await writeBatch(db, run, { ...batch, rows: batch.rows.slice(start) }, place);
+  await writeBatch(db, run, { ...batch, rows: batch.rows.slice(start) }, place)
 }
 
 /** A run's first place. */
 function begin(run: ClaimedRun, now: Date): SyncProgress {
   return {
     ...run.progress,
-    scanning: run.mode === "full",
+    scanning: run.mode === 'full',
     scan_started_at: now.toISOString(),
-    since: run.mode === "full" ? null : run.since,
+    since: run.mode === 'full' ? null : run.since,
     first_load: !run.has_rows,
-  };
+  }
 }

@@ -1,22 +1,22 @@
 // A sync asked for by a person or a program: queues the run and does its first slice at once.
-import type { SyncLog, SyncMode, SyncResult } from "../contracts/sync.ts";
-import type { Outside } from "../integrations/open-integration.ts";
-import { systemClock } from "../platform/clock.ts";
-import { claimRun } from "./claimed-run.ts";
-import { runSlice } from "./run-slice.ts";
-import { WORKER_SHARE } from "./run-worker.ts";
+import type { SyncLog, SyncMode, SyncResult } from '../contracts/sync.ts'
+import type { Outside } from '../integrations/open-integration.ts'
+import { systemClock } from '../platform/clock.ts'
+import { claimRun } from './claimed-run.ts'
+import { runSlice } from './run-slice.ts'
+import { WORKER_SHARE } from './run-worker.ts'
 
 /** How long the caller waits for a run to end before the answer is "it goes on". */
-const ANSWER_WITHIN_MS = 50_000;
+const ANSWER_WITHIN_MS = 50_000
 
 export type StartRun = {
-  integration_id: string;
-  stream: string;
-  mode?: SyncMode;
-  allow_mass_delete?: boolean;
+  integration_id: string
+  stream: string
+  mode?: SyncMode
+  allow_mass_delete?: boolean
   /** auth.users.id of the caller; null for the secret key. */
-  requested_by: string | null;
-};
+  requested_by: string | null
+}
 
 /**
  * Runs the stream's sync as far as one slice goes. Two callers at once get the same run.
@@ -27,38 +27,38 @@ export async function startRun(
   outside: Outside,
   request: StartRun,
 ): Promise<SyncLog> {
-  const clock = outside.clock ?? systemClock;
-  const deadline = clock.now().getTime() + ANSWER_WITHIN_MS;
-  let log = await outside.db.call<SyncLog>("start_sync", {
+  const clock = outside.clock ?? systemClock
+  const deadline = clock.now().getTime() + ANSWER_WITHIN_MS
+  let log = await outside.db.call<SyncLog>('start_sync', {
     p_integration_id: request.integration_id,
     p_stream: request.stream,
-    p_sync_type: "manual",
+    p_sync_type: 'manual',
     p_mode: request.mode ?? null,
     p_allow_mass_delete: request.allow_mass_delete ?? false,
     p_requested_by: request.requested_by,
     p_wake: false, // we take it ourselves; should we die, the minute's job finds it
-  });
-  const run = await claimRun(outside.db, log.id);
+  })
+  const run = await claimRun(outside.db, log.id)
   if (run) {
     const outcome = await runSlice(run, outside, {
       recordsLeft: WORKER_SHARE.records,
       deadline,
-    });
-    if (outcome.kind === "finished") return outcome.log;
-    return await readLog(outside, log.id);
+    })
+    if (outcome.kind === 'finished') return outcome.log
+    return await readLog(outside, log.id)
   }
   // Somebody else is at it: wait for their result as if it were ours.
   for (let nap = 200;; nap = Math.min(nap * 1.5, 2_000)) {
-    log = await readLog(outside, log.id);
+    log = await readLog(outside, log.id)
     if (log.finished_at !== null || clock.now().getTime() + nap >= deadline) {
-      return log;
+      return log
     }
-    await clock.sleep(nap);
+    await clock.sleep(nap)
   }
 }
 
 async function readLog({ db }: Outside, id: string): Promise<SyncLog> {
-  return await db.call<SyncLog>("read_sync_log", { p_sync_log_id: id });
+  return await db.call<SyncLog>('read_sync_log', { p_sync_log_id: id })
 }
 
 /** A run as `sync` and `sync-products` answer it: 200 when it has ended, 202 while it goes on. */
@@ -68,9 +68,9 @@ export function toSyncResult(
   return {
     status: log.finished_at === null ? 202 : 200,
     body: {
-      success: log.status !== "failed",
+      success: log.status !== 'failed',
       sync_log_id: log.id,
-      status: log.finished_at === null ? "running" : log.status,
+      status: log.finished_at === null ? 'running' : log.status,
       stats: {
         fetched: log.fetched_count,
         created: log.created_count,
@@ -79,9 +79,7 @@ export function toSyncResult(
         deleted: log.deleted_count,
         errors: log.error_count,
       },
-      ...(log.error
-        ? { error: log.error.message, error_code: log.error.code }
-        : {}),
+      ...(log.error ? { error: log.error.message, error_code: log.error.code } : {}),
     },
-  };
+  }
 }

@@ -1,44 +1,44 @@
 // Commits one batch of a run: first asks which records differ, then sends only those.
-import type { Database } from "../platform/database.ts";
-import { DatabaseError } from "../platform/database.ts";
-import { type ClaimedRun, leaseArguments } from "./claimed-run.ts";
-import type { SyncProgress } from "./progress.ts";
+import type { Database } from '../platform/database.ts'
+import { DatabaseError } from '../platform/database.ts'
+import { type ClaimedRun, leaseArguments } from './claimed-run.ts'
+import type { SyncProgress } from './progress.ts'
 
 /** A record as `private.merge_records` takes it: the shared columns and the stream's own. */
 export type RecordRow = {
-  source_id: string;
-  source_updated_at: string | null;
-  last_synced_at: string;
-  content_hash: string;
-  source_data: unknown;
-  [column: string]: unknown;
-};
+  source_id: string
+  source_updated_at: string | null
+  last_synced_at: string
+  content_hash: string
+  source_data: unknown
+  [column: string]: unknown
+}
 
 /** Deleted at the platform: with its own time, or with the time at which we learnt of it. */
 export type Deletion = {
-  source_id: string;
-  source_deleted_at?: string;
-  absent_at?: string;
-};
+  source_id: string
+  source_deleted_at?: string
+  absent_at?: string
+}
 
 /** A record that could not be mapped. */
 export type RefusedRecord = {
-  source_id: string | null;
-  payload: unknown;
-  code: string;
-  message: string;
-  issues: { path: string; message: string }[];
-};
+  source_id: string | null
+  payload: unknown
+  code: string
+  message: string
+  issues: { path: string; message: string }[]
+}
 
 /** What one transaction writes; `rows` has each `source_id` once. */
 export type Batch = {
-  fetched: number;
-  rows: RecordRow[];
-  deletions: Deletion[];
-  refused: RefusedRecord[];
-};
+  fetched: number
+  rows: RecordRow[]
+  deletions: Deletion[]
+  refused: RefusedRecord[]
+}
 
-type Answer = { committed: boolean; differing?: number[] };
+type Answer = { committed: boolean; differing?: number[] }
 
 /**
  * Writes a batch and moves the run's progress, in one transaction. Sets `run.progress`.
@@ -52,13 +52,13 @@ export async function writeBatch(
   next: SyncProgress,
 ): Promise<void> {
   try {
-    await send(db, run, batch, next);
+    await send(db, run, batch, next)
   } catch (error) {
     if (
       !(error instanceof DatabaseError && error.isAboutData) ||
       batch.rows.length === 0
-    ) throw error;
-    await isolate(db, run, batch, next, error);
+    ) throw error
+    await isolate(db, run, batch, next, error)
   }
 }
 
@@ -68,7 +68,7 @@ async function send(
   batch: Batch,
   next: SyncProgress,
 ): Promise<void> {
-  const progress = { ...next, batch_count: run.progress.batch_count + 1 };
+  const progress = { ...next, batch_count: run.progress.batch_count + 1 }
   const args = {
     ...leaseArguments(run),
     p_source_ids: batch.rows.map((row) => row.source_id),
@@ -77,24 +77,22 @@ async function send(
     p_fetched: batch.fetched,
     p_deletions: batch.deletions,
     p_refused: batch.refused,
-  };
-  let rows = batch.rows;
+  }
+  let rows = batch.rows
   // Asking costs a round trip, which a first load, where everything is new, can save.
   if (!next.first_load) {
-    const answer = await db.call<Answer>("write_sync_page", {
+    const answer = await db.call<Answer>('write_sync_page', {
       ...args,
       p_records: null,
-    });
+    })
     if (answer.committed) {
-      run.progress = progress;
-      return;
+      run.progress = progress
+      return
     }
-    rows = (answer.differing ?? []).flatMap((position) =>
-      batch.rows[position] ?? []
-    );
+    rows = (answer.differing ?? []).flatMap((position) => batch.rows[position] ?? [])
   }
-  await db.call<Answer>("write_sync_page", { ...args, p_records: rows });
-  run.progress = progress;
+  await db.call<Answer>('write_sync_page', { ...args, p_records: rows })
+  run.progress = progress
 }
 
 /**
@@ -108,39 +106,39 @@ async function isolate(
   next: SyncProgress,
   error: DatabaseError,
 ): Promise<void> {
-  const [only] = batch.rows;
+  const [only] = batch.rows
   if (batch.rows.length === 1 && only) {
     const refused: RefusedRecord = {
       source_id: only.source_id,
       payload: only.source_data,
-      code: "invalid_record",
+      code: 'invalid_record',
       message: `The table does not take it: ${error.message}`,
       issues: [],
-    };
+    }
     // the payload itself may be what the database cannot store
-    if (error.code === "22P05") {
-      refused.payload = { unreadable: JSON.stringify(only.source_data) };
+    if (error.code === '22P05') {
+      refused.payload = { unreadable: JSON.stringify(only.source_data) }
     }
     await send(db, run, {
       ...batch,
       rows: [],
       refused: [...batch.refused, refused],
-    }, next);
-    return;
+    }, next)
+    return
   }
-  const middle = Math.ceil(batch.rows.length / 2);
-  const stay = run.progress;
+  const middle = Math.ceil(batch.rows.length / 2)
+  const stay = run.progress
   const here: SyncProgress = {
     ...next,
     cursor: stay.cursor,
     watermark: stay.watermark,
     phase: stay.phase,
-  };
+  }
   await writeBatch(db, run, {
     fetched: 0,
     rows: batch.rows.slice(0, middle),
     deletions: [],
     refused: [],
-  }, here);
-  await writeBatch(db, run, { ...batch, rows: batch.rows.slice(middle) }, next);
+  }, here)
+  await writeBatch(db, run, { ...batch, rows: batch.rows.slice(middle) }, next)
 }
