@@ -81,7 +81,6 @@ export async function send<Schema extends z.ZodType>(
 
 /** What Postgres reports, by SQLSTATE or the beginning of it; the first that fits counts. */
 const CODES_BY_SQLSTATE: [start: string, code: PlugboardErrorCode][] = [
-  ['42501', 'unauthorized'], // no rights at all: not signed in, or not as a user
   ['22', 'invalid_request'], // not a UUID, not a number
   ['23', 'invalid_request'], // against a rule of the table; its name is in the message
   ['08', 'unavailable'],
@@ -96,12 +95,20 @@ function readError(error: DataApiError, status: number): PlugboardError {
   if (status === 0) return new PlugboardError('network_error', `No answer: ${message}.`, options)
   // private.refuse puts one of Plugboard's own codes into the message.
   if (sqlstate === 'PB001') {
-    return new PlugboardError(message as ErrorCode, details || message, options)
+    return new PlugboardError(
+      message as ErrorCode,
+      details || message.replaceAll('_', ' '),
+      options,
+    )
   }
   // Without a code it came from something before the Data API, perhaps as a whole HTML page.
   if (!sqlstate) {
     const said = `Something before the Data API answered with status ${status}.`
     return new PlugboardError(codeOfStatus(status), said, options)
+  }
+  if (sqlstate === '42501') {
+    const said = `Only signed-in users may do this (${message}).`
+    return new PlugboardError('unauthorized', said, options)
   }
   const known = CODES_BY_SQLSTATE.find(([start]) => sqlstate.startsWith(start))
   return new PlugboardError(known?.[1] ?? codeOfStatus(status), message, options)

@@ -190,11 +190,23 @@ describe('a database function', () => {
       status: 400,
     })
   })
+
+  it('says something readable when a refusal says nothing more than its code', async () => {
+    const refusal = { code: 'PB001', message: 'organization_not_found', details: '', hint: null }
+    const { plugboard } = plugboardOver(json(refusal, 400))
+    const input = { organization_id: organizationId, email: 'ada@example.com' }
+
+    const { error } = await plugboard.organizations.invite(input)
+
+    expect(error).toMatchObject({
+      code: 'organization_not_found',
+      message: 'organization not found',
+    })
+  })
 })
 
 describe('an error of the Data API', () => {
   it.each([
-    ['42501', 401, 'unauthorized'],
     ['PGRST301', 401, 'unauthorized'],
     ['22P02', 400, 'invalid_request'],
     ['23514', 400, 'invalid_request'],
@@ -209,6 +221,16 @@ describe('an error of the Data API', () => {
     const { error } = await settle(plugboard.integrations.list())
 
     expect(error).toMatchObject({ code, status, message: 'what Postgres says' })
+  })
+
+  it.each([401, 403])('asks to sign in when the role has no rights (%i)', async (status) => {
+    const message = 'permission denied for table integrations'
+    const { plugboard } = plugboardOver(json({ code: '42501', message }, status))
+
+    const { error } = await plugboard.integrations.list()
+
+    expect(error).toMatchObject({ code: 'unauthorized', status })
+    expect(error?.message).toContain('signed-in')
   })
 
   it.each([[502, 'unavailable'], [520, 'unexpected_answer']])(
