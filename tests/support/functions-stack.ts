@@ -1,5 +1,53 @@
-// The stack of tests that call Edge Functions: everything runs, schedules only when a test asks.
+// The stack of tests that call Edge Functions: everything runs, schedules only when a test asks, and
+// Treez's address leads to the stores that tests open.
+import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
-import { shareStack } from './shared-stack.ts'
+import { startStack } from '../../scripts/stack/stack.ts'
+import { provideStack } from './shared-stack.ts'
+import { serveRemote } from './stack-remote.ts'
+import { startTreezHost } from './treez-host.ts'
 
-export default (project: TestProject) => shareStack(project, {})
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const lines: string[] = []
+  const treez = await startTreezHost()
+  const stack = await startStack({
+    ephemeral: true,
+    cron: false,
+    envFile: null,
+    functionsEnv: { CONNECTOR_OVERRIDES: JSON.stringify({ treez: { baseUrl: treez.url } }) },
+    log: (line) => lines.push(line),
+  })
+  await hurry(stack.adminDbUrl)
+  const remote = await serveRemote({
+    addStore: async (dispensary, origin) => treez.addStore(dispensary, origin),
+    setFunctionsEnv: (extra) => stack.functions.setEnv(extra),
+    runCron: (jobName) => stack.cron.run(jobName),
+    signToken: (claims) => stack.signToken(claims),
+    readLog: async () => lines,
+  })
+  provideStack(project, stack)
+  project.provide('stackRemote', remote.url)
+  return async () => {
+    await remote.stop()
+    await stack.stop()
+    await treez.stop()
+  }
+}
+
+/**
+ * Ten requests a second are the connector's promise to Treez, and would make these tests last for
+ * minutes. The one test of that promise switches this trigger off.
+ */
+async function hurry(adminDbUrl: string): Promise<void> {
+  const sql = postgres(adminDbUrl, { max: 1, onnotice: () => {} })
+  await sql.unsafe(`
+    create function private.hurry() returns trigger language plpgsql as $$
+    begin
+      new.next_free_at := '-infinity';
+      return new;
+    end;
+    $$;
+    create trigger hurry before insert or update on private.request_budgets
+      for each row execute function private.hurry();`)
+  await sql.end()
+}

@@ -19,7 +19,12 @@ export async function shareStack(
   options: StackOptions,
 ): Promise<() => Promise<void>> {
   const stack = await startStack({ ephemeral: true, cron: false, envFile: null, ...options })
+  provideStack(project, stack)
+  return () => stack.stop()
+}
+
+/** Makes a stack what `inject('stack')` answers in a project's tests. */
+export function provideStack(project: TestProject, stack: SharedStack): void {
   const { url, functionsUrl, dbUrl, adminDbUrl, publishableKey, secretKey } = stack
   project.provide('stack', { url, functionsUrl, dbUrl, adminDbUrl, publishableKey, secretKey })
-  return () => stack.stop()
 }

@@ -1,0 +1,86 @@
+// Which endpoints are there for people, and what is a request that each of them answers with 200?
+import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
+import type { Functions } from './functions.ts'
+import { createPerson, createTeam, type Person, type Team } from './people.ts'
+
+/** A team with one connected store, and a person who has nothing to do with it. */
+export type World = Team & { integrationId: string; store: TreezSimulator; stranger: Person }
+
+export type Endpoint = {
+  path: string
+  /** A request that is answered with 200, as often as it is sent. */
+  body(world: World): Record<string, unknown>
+  /** The field whose id decides who may call, and what an unknown one is called. */
+  owner: { field: 'integration_id' | 'organization_id'; code: string }
+}
+
+const integration = { field: 'integration_id', code: 'integration_not_found' } as const
+
+export const endpoints: Endpoint[] = [
+  {
+    path: '/sync-products',
+    body: ({ integrationId }) => ({ integration_id: integrationId, triggered_by: 'a button' }),
+    owner: integration,
+  },
+  {
+    path: '/sync',
+    body: ({ integrationId }) => ({
+      integration_id: integrationId,
+      stream: 'products',
+      mode: 'incremental',
+      allow_mass_delete: false,
+    }),
+    owner: integration,
+  },
+  {
+    path: '/sync/replay',
+    body: ({ integrationId }) => ({
+      integration_id: integrationId,
+      stream: 'products',
+      sync_error_ids: ['6b1f3a52-6f0e-4f7e-9d6a-0d5a3f6b7c11'],
+    }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/connect',
+    body: ({ organizationId, store }) => ({
+      organization_id: organizationId,
+      connector: 'treez',
+      name: 'Downtown',
+      settings: store.settings,
+      credentials: store.credentials.v2,
+      sync_interval_minutes: 60,
+    }),
+    owner: { field: 'organization_id', code: 'organization_not_found' },
+  },
+  {
+    path: '/integrations/update',
+    body: ({ integrationId, store }) => ({
+      integration_id: integrationId,
+      name: 'Uptown',
+      settings: store.settings,
+      credentials: store.credentials.v2,
+      sync_interval_minutes: 30,
+      paused: false,
+    }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/check',
+    body: ({ integrationId }) => ({ integration_id: integrationId }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/disconnect',
+    body: ({ integrationId }) => ({ integration_id: integrationId, delete_data: false }),
+    owner: integration,
+  },
+]
+
+/** Makes a world of its own, so that endpoints do not meet each other's changes. */
+export async function makeWorld(functions: Functions, store: TreezSimulator): Promise<World> {
+  const team = await createTeam(functions.database)
+  const { id } = await functions.connect('secret key', team.organizationId, store)
+  const stranger = await createPerson(functions.database)
+  return { ...team, integrationId: id, store, stranger }
+}
