@@ -62,10 +62,10 @@ export class Integrations {
    * @param input.credentials As the connector's `credentials_schema` describes them.
    * @param input.name What the platform calls the account when left out.
    * @param input.sync_interval_minutes 1 to 10080 (a week); 60 when left out.
-   * @returns `error.code` is `invalid_settings` or `invalid_credentials` (`error.errors` names the
-   *   fields), `provider_unauthorized` when the platform refused them, `account_already_connected`,
-   *   `organization_not_found`, `not_a_manager`, `connector_not_found`, another `provider_…` code or
-   *   a transport code.
+   * @returns `error.code` is `invalid_settings` or `invalid_credentials` when a field is wrong
+   *   (`error.errors` names it) or the platform refused them; `organization_not_found`,
+   *   `not_a_manager`, `connector_not_found`, `private_network_refused`, a `provider_…` code when
+   *   the platform could not be asked, or a transport code.
    * @example
    * const { data: integration, error } = await plugboard.integrations.connect({
    *   organization_id,
@@ -87,7 +87,8 @@ export class Integrations {
    *
    * @param input.paused `true` stops its syncs, `false` lets them go on.
    * @returns `error.code` is as for {@link connect}, and `integration_not_found` or
-   *   `integration_disconnected`.
+   *   `integration_disconnected`. Another account's settings are `invalid_settings`: connect that one
+   *   by itself.
    */
   update(
     input: z.input<typeof updateIntegration.request>,
