@@ -242,7 +242,12 @@ begin
   loop
     if open_run.status = 'queued' then
       update private.sync_runs set run_at = least(run_at, now()), allow_mass_delete = allow_mass_delete or p_allow_mass_delete
-      where sync_log_id = open_run.sync_log_id;
+      where sync_log_id = open_run.sync_log_id and status = 'queued';
+      if not found then
+        open_run.status := 'running'; -- a worker took it up meanwhile
+      end if;
+    end if;
+    if open_run.status = 'queued' then
       update public.sync_logs set
         mode = case when chosen_mode = 'full' then 'full' else mode end,
         requested_by = coalesce(requested_by, p_requested_by)
@@ -464,6 +469,11 @@ begin
       status = case when held.status = 'error' then 'connected' else held.status end
     where held.id = run.integration_id
     returning * into integration;
+    -- what this full run saw again, the one before had only skipped
+    if log.mode = 'full' then
+      delete from private.sync_absences as missed
+      where missed.integration_id = run.integration_id and missed.stream = run.stream and missed.sync_log_id <> p_sync_log_id;
+    end if;
     update public.sync_streams set
       -- never ahead of our own clock: one record dated in the future would hide every later change
       cursor = jsonb_build_object('since', coalesce(

@@ -323,7 +323,7 @@ $$;
 grant execute on function public.list_absent(uuid, uuid, text, int) to service_role;
 
 -- Marks records as gone. With p_needs_two_scans only those that the last full run missed too are;
--- the others are remembered for the next one.
+-- the others are remembered for the next one, unless a person has agreed to the deletion.
 create function public.delete_absent(
   p_sync_log_id uuid, p_lease_token uuid, p_source_ids text[], p_progress jsonb, p_needs_two_scans boolean default false
 )
@@ -338,7 +338,7 @@ declare
   gone text[] := p_source_ids;
   merged jsonb;
 begin
-  if p_needs_two_scans then
+  if p_needs_two_scans and not run.allow_mass_delete then
     gone := array(
       select missed.source_id from private.sync_absences as missed
       where missed.integration_id = run.integration_id and missed.stream = run.stream
