@@ -60,8 +60,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   let current = running
   let stopping = false
   const end = async (signal: NodeJS.Signals) => {
-    current.server.kill(signal)
-    await waitForExit(current.server)
+    const { server } = current
+    server.kill(signal)
+    const insist = setTimeout(() => server.kill('SIGQUIT'), 10_000) // a session that does not let go
+    await waitForExit(server)
+    clearTimeout(insist)
     current.watchdog.ref()
     current.watchdog.kill()
     await waitForExit(current.watchdog)

@@ -32,7 +32,6 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
     postgresOptions: { max: 1, onnotice: () => {} },
   })
   const connection = new StrictConnection(options.dbUrl, catalog)
-  setExperimental('storage', true) // lite's own name for it; without, /storage/v1 answers 404
   const app = new App({
     connection,
     auth: {
@@ -48,6 +47,8 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
   })
   app._storageAdapter = createFileStorage(options.storageDir)
   await app.init()
+  // After init, which warns about it at length. Without, /storage/v1 answers 404.
+  setExperimental('storage', true)
 
   let reloading: Promise<void> | null = null
   const reloadSchema = () => reloading ??= connection.reload().finally(() => reloading = null)
