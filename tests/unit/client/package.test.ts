@@ -43,9 +43,12 @@ beforeAll(async () => {
 afterAll(() => rm(app, { recursive: true, force: true }))
 
 describe('the built package', () => {
-  it('compiles every example of docs/client.md in an app of its own', async () => {
-    const page = await readFile(join(project, 'docs/client.md'), 'utf8')
-    const examples = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code ?? '')
+  it('compiles every example of README.md and docs/client.md in an app of its own', async () => {
+    const pages = await Promise.all(
+      ['README.md', 'docs/client.md'].map((page) => readFile(join(project, page), 'utf8')),
+    )
+    const examples = pages.flatMap((page) => [...page.matchAll(/^```ts\n(.*?)^```/gms)])
+      .map(([, code]) => code ?? '')
 
     await Promise.all(
       examples.map((code, index) => writeFile(join(app, `example-${index}.ts`), code)),

@@ -6,8 +6,8 @@ import type { Grant, RequestBudget } from '../../../supabase/functions/_shared/h
 import {
   createHttpClient,
   type HttpClientOptions,
-  type HttpRequest,
 } from '../../../supabase/functions/_shared/http/client.ts'
+import type { HttpRequest } from '../../../supabase/functions/_shared/http/request.ts'
 import { systemClock } from '../../../supabase/functions/_shared/platform/clock.ts'
 import { AppError } from '../../../supabase/functions/_shared/platform/errors.ts'
 import { createLog } from '../../../supabase/functions/_shared/platform/log.ts'

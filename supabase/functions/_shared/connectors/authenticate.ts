@@ -1,5 +1,6 @@
 // How do an account's credentials get onto a request? One way for each kind of authentication.
-import type { HttpClient, HttpRequest } from '../http/client.ts'
+import type { HttpClient } from '../http/client.ts'
+import type { HttpRequest } from '../http/request.ts'
 import type { Clock } from '../platform/clock.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import type { Connector } from './define-connector.ts'

@@ -2,7 +2,7 @@
 import { AppError } from '../platform/errors.ts'
 import { type Answer, sentSecrets } from './answer.ts'
 import { BodyTooLarge, discardBody, readBody } from './body.ts'
-import type { HttpRequest } from './client.ts'
+import type { HttpRequest } from './request.ts'
 import { checkAddress, type GuardOptions } from './private-network.ts'
 import { checkRedirectCount, redirectTarget } from './redirects.ts'
 
