@@ -62,7 +62,7 @@ create table public.sync_logs (
   created_at timestamptz not null default now(),
   started_at timestamptz,
   finished_at timestamptz,
-  duration_ms int generated always as ((extract(epoch from finished_at - started_at) * 1000)::int) stored,
+  duration_ms bigint generated always as ((extract(epoch from finished_at - started_at) * 1000)::bigint) stored,
   foreign key (integration_id, organization_id) references public.integrations (id, organization_id) on delete cascade,
   constraint sync_logs_sync_type_is_known check (sync_type in ('scheduled', 'manual', 'webhook')),
   constraint sync_logs_mode_is_known check (mode in ('full', 'incremental')),
@@ -476,8 +476,10 @@ begin
     end if;
     update public.sync_streams set
       -- never ahead of our own clock: one record dated in the future would hide every later change
-      cursor = jsonb_build_object('since', coalesce(
-        least((run.progress ->> 'watermark')::timestamptz, log.started_at), (cursor ->> 'since')::timestamptz)),
+      cursor = jsonb_build_object('since', case
+        when run.progress ->> 'watermark' is null then (cursor ->> 'since')::timestamptz
+        else least((run.progress ->> 'watermark')::timestamptz, log.started_at)
+      end),
       last_full_sync_at = case when log.mode = 'full' then log.started_at else last_full_sync_at end,
       next_sync_at = now() + make_interval(mins => integration.sync_interval_minutes)
     where integration_id = run.integration_id and stream = run.stream;

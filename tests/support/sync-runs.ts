@@ -19,6 +19,7 @@ export type SyncLogRow = {
   attempt_count: number
   started_at: string | null
   finished_at: string | null
+  duration_ms: number | null
 }
 
 /** One run under a lease, as `claim_sync_run` hands it out. */

@@ -1,0 +1,225 @@
+// Does the order in which versions and deletions arrive matter? It must not: the newest fact wins.
+import { randomUUID } from 'node:crypto'
+import fc from 'fast-check'
+import type { TransactionSql } from 'postgres'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { callFunction, useDatabase } from '../support/database.ts'
+import { createIntegration } from '../support/integrations.ts'
+import { product } from '../support/sync-runs.ts'
+
+const database = useDatabase()
+const { actAs, call } = database
+let integrationId: string
+
+beforeAll(async () => {
+  integrationId = (await createIntegration(database)).id
+})
+
+/** One thing learnt about a record, by a page or a webhook. */
+type Fact =
+  | { kind: 'version'; content: string; updatedAt: string | null; syncedAt: string }
+  | { kind: 'deleted'; at: string }
+  | { kind: 'absent'; at: string }
+
+const day = (number: number) => `2026-01-0${number}T00:00:00Z`
+const version = (content: string, updatedAt: string | null, syncedAt: string): Fact => ({
+  kind: 'version',
+  content,
+  updatedAt,
+  syncedAt,
+})
+
+/** Arguments of one call that brings these facts about a record on one page. */
+function pageOf(sourceId: string, facts: Fact[]): Record<string, unknown> {
+  return {
+    p_integration_id: integrationId,
+    p_stream: 'products',
+    p_records: facts.filter((fact) => fact.kind === 'version').map((fact) =>
+      product(sourceId, fact.content, fact)
+    ),
+    p_deletions: facts.filter((fact) => fact.kind !== 'version').map((fact) => ({
+      source_id: sourceId,
+      [fact.kind === 'deleted' ? 'source_deleted_at' : 'absent_at']: fact.at,
+    })),
+  }
+}
+
+/** The row that is left when these pages arrive in this order, without what differs between any two rows. */
+async function rowAfter(sql: TransactionSql, pages: Fact[][]): Promise<Record<string, unknown>> {
+  const sourceId = randomUUID()
+  for (const facts of pages) await callFunction(sql, 'apply_records', pageOf(sourceId, facts))
+  const [row] = await sql<{ row: Record<string, unknown> }[]>`
+    select to_jsonb(product) - '{id, source_id, created_at, updated_at}'::text[] as row
+    from public.products as product
+    where integration_id = ${integrationId} and source_id = ${sourceId}`
+  return row!.row
+}
+
+const after = (pages: Fact[][]) => actAs('service_role', (sql) => rowAfter(sql, pages), 'roll back')
+
+describe('any order of up to seven facts about one record ends in the same row', () => {
+  const moment = fc.integer({ min: 1, max: 4 }).map(day)
+  const fact: fc.Arbitrary<Fact> = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('version' as const),
+        content: fc.constantFrom('a', 'b', 'c'),
+        updatedAt: fc.option(moment),
+        syncedAt: moment,
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleted' as const), at: moment }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('absent' as const), at: moment }) },
+  )
+  /** The same facts in another order, cut into pages. */
+  const arrival = fc.array(fact, { minLength: 1, maxLength: 7 }).chain((facts) =>
+    fc.record({
+      facts: fc.constant(facts),
+      shuffled: fc.shuffledSubarray(facts, { minLength: facts.length }),
+      cuts: fc.array(fc.boolean(), { minLength: facts.length, maxLength: facts.length }),
+    })
+  )
+
+  it('one by one, on one page, and on pages of any size', async () => {
+    await actAs('service_role', (sql) =>
+      fc.assert(
+        fc.asyncProperty(arrival, async ({ facts, shuffled, cuts }) => {
+          const asGiven = await rowAfter(sql, facts.map((fact) => [fact]))
+
+          expect(await rowAfter(sql, shuffled.map((fact) => [fact]))).toEqual(asGiven)
+          expect(await rowAfter(sql, [shuffled])).toEqual(asGiven)
+          expect(await rowAfter(sql, cutInto(shuffled, cuts))).toEqual(asGiven)
+        }),
+        { numRuns: 250 },
+      ), 'roll back')
+  }, 30_000)
+
+  it('and hearing every fact twice changes nothing', async () => {
+    await actAs('service_role', (sql) =>
+      fc.assert(
+        fc.asyncProperty(arrival, async ({ facts, shuffled }) => {
+          const once = await rowAfter(sql, facts.map((fact) => [fact]))
+
+          expect(await rowAfter(sql, [facts, shuffled])).toEqual(once)
+        }),
+        { numRuns: 100 },
+      ), 'roll back')
+  }, 30_000)
+})
+
+describe('a version', () => {
+  it('does not overwrite one that the platform changed later', async () => {
+    const row = await after([[version('new', day(3), day(3))], [version('old', day(2), day(4))]])
+
+    expect(row).toMatchObject({ name: 'Product new', deleted_at: null })
+  })
+
+  it('overwrites one that the platform changed earlier', async () => {
+    const row = await after([[version('old', day(2), day(4))], [version('new', day(3), day(3))]])
+
+    expect(row).toMatchObject({ name: 'Product new' })
+  })
+
+  it('of the same platform time wins by when it was read', async () => {
+    const row = await after([[version('read later', day(1), day(3))], [
+      version('read earlier', day(1), day(2)),
+    ]])
+
+    expect(row).toMatchObject({ name: 'Product read later' })
+  })
+
+  it('without a platform time counts as changed when it was read', async () => {
+    const row = await after([[version('new', null, day(3))], [version('old', null, day(2))]])
+
+    expect(row).toMatchObject({ name: 'Product new', source_updated_at: null })
+  })
+
+  it('older than the deletion does not bring the record back; a newer one does', async () => {
+    const deleted: Fact = { kind: 'deleted', at: day(2) }
+
+    const older = await after([[deleted], [version('old', day(1), day(4))]])
+    const newer = await after([[deleted], [version('new', day(3), day(4))]])
+
+    expect(older.deleted_at).toContain('2026-01-02')
+    expect(newer.deleted_at).toBeNull()
+  })
+
+  it('read after a complete read missed the record brings it back; one read before does not', async () => {
+    const absent: Fact = { kind: 'absent', at: day(2) }
+
+    const before = await after([[absent], [version('a', day(1), day(1))]])
+    const later = await after([[absent], [version('a', day(1), day(3))]])
+
+    expect(before.deleted_at).toContain('2026-01-02')
+    expect(later.deleted_at).toBeNull()
+  })
+})
+
+describe('a deletion', () => {
+  it('of a record nobody has seen is kept for the version that may still come', async () => {
+    const row = await after([[{ kind: 'deleted', at: day(2) }]])
+
+    expect(row).toMatchObject({ name: null, content_hash: null })
+    expect(row.deleted_at).toContain('2026-01-02')
+  })
+
+  it('is counted once, and only where a live record goes', async () => {
+    const sourceId = randomUUID()
+    const bring = (...facts: Fact[]) =>
+      call<{ created: number; updated: number; deleted: number }>(
+        'service_role',
+        'apply_records',
+        pageOf(sourceId, facts),
+      )
+
+    const counts = [
+      await bring({ kind: 'deleted', at: day(1) }), // nothing there
+      await bring(version('a', day(2), day(2))), // comes to life
+      await bring({ kind: 'deleted', at: day(3) }), // goes
+      await bring({ kind: 'deleted', at: day(4) }), // is gone already
+      await bring(version('a', day(2), day(5))), // an old version: stays gone
+    ]
+
+    expect(counts.map(({ created, updated, deleted }) => [created, updated, deleted])).toEqual([
+      [0, 0, 0],
+      [0, 1, 0],
+      [0, 0, 1],
+      [0, 0, 0],
+      [0, expect.any(Number), 0],
+    ])
+  })
+})
+
+describe('two pages at once', () => {
+  it('about the same records end in the newest versions, whoever commits last', async () => {
+    const sourceIds = Array.from({ length: 50 }, () => randomUUID())
+    const bring = (content: string, at: string, ids: string[]) =>
+      call('service_role', 'apply_records', {
+        p_integration_id: integrationId,
+        p_stream: 'products',
+        p_records: ids.map((id) => product(id, content, { updatedAt: at, syncedAt: at })),
+      })
+
+    // each in the same order of ids, as pages sorted by id arrive
+    await Promise.all([
+      bring('old', day(1), sourceIds),
+      bring('new', day(3), sourceIds),
+      bring('middle', day(2), sourceIds),
+    ])
+
+    const names = await database.admin`
+      select distinct name from public.products where source_id in ${database.admin(sourceIds)}`
+    expect(names).toEqual([{ name: 'Product new' }])
+  })
+})
+
+/** Starts a new page before each fact whose cut is true. */
+function cutInto(facts: Fact[], cuts: boolean[]): Fact[][] {
+  const pages: Fact[][] = []
+  for (const [index, fact] of facts.entries()) {
+    if (index === 0 || cuts[index]) pages.push([])
+    pages.at(-1)!.push(fact)
+  }
+  return pages
+}

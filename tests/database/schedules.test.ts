@@ -1,0 +1,336 @@
+// What happens by itself: which streams are queued, who is woken, and what is swept away?
+import type { TransactionSql } from 'postgres'
+import { describe, expect, it } from 'vitest'
+import { openTransaction } from '../support/concurrency.ts'
+import { undone, useDatabase } from '../support/database.ts'
+import { createIntegration, type IntegrationRow } from '../support/integrations.ts'
+import {
+  claimRun,
+  finishRun,
+  openRun,
+  product,
+  startSync,
+  syncOnce,
+  writePage,
+} from '../support/sync-runs.ts'
+
+const database = useDatabase()
+const { admin, owner, call } = database
+
+/** What a transaction has queued for pg_net so far. Undone transactions never send it. */
+const rings = (sql: TransactionSql) =>
+  sql<{ url: string; headers: Record<string, string> }[]>`
+  select url, headers from net.http_request_queue`
+
+/** Makes the doorbell ready, as when the worker has come up since the last ring. */
+const answerWake = (sql: TransactionSql) => sql`select public.answer_wake('sync')`
+
+describe('queue-due-syncs', () => {
+  /** Runs the job with the stream due in so many minutes, and answers what became of it. All undone. */
+  async function outcomeFor(
+    integration: IntegrationRow,
+    options: { dueInMinutes?: number; change?: string } = {},
+  ) {
+    return await undone(owner, async (sql) => {
+      // first in line, whatever other tests left behind
+      await sql`
+        update public.sync_streams set next_sync_at = now() + make_interval(mins => ${
+        options.dueInMinutes ?? -10_000
+      })
+        where integration_id = ${integration.id}`
+      if (options.change) await sql.unsafe(options.change, [integration.id])
+      await sql`select private.queue_due_syncs()`
+      const logs = await sql`
+        select sync_type, status from public.sync_logs
+        where integration_id = ${integration.id} and finished_at is null`
+      const [stream] = await sql`
+        select round(extract(epoch from next_sync_at - now()) / 60)::int as next_in_minutes
+        from public.sync_streams where integration_id = ${integration.id}`
+      return { logs: [...logs], next_in_minutes: stream?.next_in_minutes }
+    })
+  }
+
+  it('queues what is due, and makes it due again after its interval', async () => {
+    const integration = await createIntegration(database, { syncIntervalMinutes: 45 })
+
+    expect(await outcomeFor(integration)).toEqual({
+      logs: [{ sync_type: 'scheduled', status: 'queued' }],
+      next_in_minutes: 45,
+    })
+  })
+
+  it('leaves alone what is not due yet', async () => {
+    const integration = await createIntegration(database)
+
+    expect(await outcomeFor(integration, { dueInMinutes: 5 })).toEqual({
+      logs: [],
+      next_in_minutes: 5,
+    })
+  })
+
+  it.each([
+    ['paused', `update public.integrations set status = 'paused' where id = $1`, 0],
+    ['disconnected', `update public.integrations set status = 'disconnected' where id = $1`, 0],
+    ['in error', `update public.integrations set status = 'error' where id = $1`, 1],
+    [
+      'switched off',
+      `update public.sync_streams set enabled = false where integration_id = $1`,
+      0,
+    ],
+    [
+      'outward only',
+      `update public.sync_streams set direction = 'out' where integration_id = $1`,
+      0,
+    ],
+    [
+      'both ways',
+      `update public.sync_streams set direction = 'both' where integration_id = $1`,
+      1,
+    ],
+  ])('of a stream that is %s queues %#', async (_, change, count) => {
+    const integration = await createIntegration(database)
+
+    expect((await outcomeFor(integration, { change })).logs).toHaveLength(count)
+  })
+
+  it('joins a run that is queued or running already', async () => {
+    const integration = await createIntegration(database)
+    await syncOnce(database, integration.id, [])
+    const queued = await startSync(database, integration.id)
+    const besideQueued = await outcomeFor(integration)
+    await claimRun(database, queued.id)
+
+    const besideRunning = await outcomeFor(integration)
+
+    expect(besideQueued.logs).toEqual([{ sync_type: 'manual', status: 'queued' }])
+    expect(besideRunning.logs).toEqual([{ sync_type: 'manual', status: 'running' }])
+  })
+
+  it('running twice at once queues a stream once', async () => {
+    const integration = await createIntegration(database)
+    const makeDue = (sql: TransactionSql) =>
+      sql`
+      update public.sync_streams set next_sync_at = now() - interval '10 days'
+      where integration_id = ${integration.id}`
+    const first = await openTransaction(database)
+    await makeDue(first.sql)
+    await first.sql`select private.queue_due_syncs()`
+
+    // the first one holds its streams: the second passes them by without waiting
+    const second = await undone(owner, async (sql) => {
+      await sql`select private.queue_due_syncs()`
+      return await sql`
+        select 1 from private.sync_runs where integration_id = ${integration.id}`
+    })
+    const queuedByFirst = await first.sql`
+      select 1 from private.sync_runs where integration_id = ${integration.id}`
+    await first.rollBack()
+
+    expect(queuedByFirst).toHaveLength(1)
+    expect(second).toHaveLength(0)
+  })
+
+  it('rings for a run whose worker died', async () => {
+    const { id } = await createIntegration(database)
+    const run = await openRun(database, id)
+    await admin`
+      update private.sync_runs set
+        leased_at = now() - interval '300 seconds', lease_expires_at = now() - interval '1 second'
+      where sync_log_id = ${run.sync_log_id}`
+
+    const [rung, due] = await undone(owner, async (sql) => {
+      await sql`update public.sync_streams set next_sync_at = now() + interval '1 hour' where next_sync_at <= now()`
+      await answerWake(sql)
+      await sql`select private.queue_due_syncs()`
+      return [await rings(sql), (await sql`select public.next_sync_run_at() <= now() as is_due`)[0]]
+    })
+    await finishRun(database, (await claimRun(database, run.sync_log_id))!)
+
+    expect(due).toEqual({ is_due: true })
+    expect(rung).toHaveLength(1)
+  })
+
+  it('is scheduled for every minute, and the sweep for every night', async () => {
+    const jobs = await admin`select jobname, schedule, command from cron.job order by jobname`
+
+    expect(jobs).toEqual([
+      {
+        jobname: 'maintain-logs',
+        schedule: '17 3 * * *',
+        command: 'select private.maintain_logs()',
+      },
+      {
+        jobname: 'queue-due-syncs',
+        schedule: '* * * * *',
+        command: 'select private.queue_due_syncs()',
+      },
+    ])
+  })
+})
+
+describe('waking the worker', () => {
+  const wake = (sql: TransactionSql) => sql`select private.wake_worker('sync')`
+
+  it("sends one request with the token to the worker's address, however often it is rung", async () => {
+    const rung = await undone(owner, async (sql) => {
+      await answerWake(sql)
+      for (let time = 0; time < 3; time++) await wake(sql)
+      return await rings(sql)
+    })
+
+    expect(rung).toMatchObject([{
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/functions\/v1\/sync\/work$/),
+      headers: { 'x-worker-token': expect.stringMatching(/.{20,}/) },
+    }])
+  })
+
+  it('rings again after the worker came up, and after ten seconds without it', async () => {
+    const counts = await undone(owner, async (sql) => {
+      const count = async () => (await rings(sql)).length
+      await answerWake(sql)
+      await wake(sql)
+      const first = await count()
+      await answerWake(sql)
+      await wake(sql)
+      const afterAnswer = await count()
+      await sql`update private.worker_wakes set rung_at = clock_timestamp() - interval '11 seconds'`
+      await wake(sql)
+      return [first, afterAnswer, await count()]
+    })
+
+    expect(counts).toEqual([1, 2, 3])
+  })
+
+  it('rings nobody, and fails nothing, where the secrets are not set', async () => {
+    const ringsWithout = (secret: string) =>
+      undone(owner, async (sql) => {
+        await answerWake(sql)
+        await sql`delete from vault.secrets where name = ${secret}`
+        await wake(sql)
+        return (await rings(sql)).length
+      })
+
+    const counts = [
+      await ringsWithout('plugboard_functions_url'),
+      await ringsWithout('plugboard_worker_token'),
+      await ringsWithout('something else'),
+    ]
+
+    expect(counts).toEqual([0, 0, 1])
+  })
+
+  it('happens with the commit that queues work: undone work wakes nobody', async () => {
+    const { id } = await createIntegration(database)
+    const start = (sql: TransactionSql) =>
+      sql`select public.start_sync(${id}, 'products', 'manual')`
+    const sent = async () => {
+      const [ring] = await admin`select rung_at from private.worker_wakes where worker = 'sync'`
+      return ring?.rung_at
+    }
+    await undone(owner, start) // waits for a ring that another transaction is just committing
+    await admin`select public.answer_wake('sync')`
+
+    await undone(owner, start)
+    const afterUndone = await sent()
+    await owner.begin(start)
+
+    expect(afterUndone).toBeNull()
+    expect(await sent()).not.toBeNull()
+  })
+
+  it('does not wait for somebody who is ringing right now', async () => {
+    const ringing = await openTransaction(database)
+    await answerWake(ringing.sql)
+    await wake(ringing.sql)
+
+    const rung = await undone(owner, async (sql) => {
+      await wake(sql)
+      return await rings(sql)
+    })
+    await ringing.rollBack()
+
+    expect(rung).toEqual([])
+  })
+})
+
+describe('the next run', () => {
+  it('is due when its pause or its lease ends; one that waits behind another does not count', async () => {
+    const { id } = await createIntegration(database)
+    await syncOnce(database, id, [product('1')])
+    await openRun(database, id, { mode: 'incremental' })
+    await startSync(database, id, { mode: 'full' })
+
+    const next = await undone(admin, async (sql) => {
+      await sql`delete from private.sync_runs where integration_id <> ${id}`
+      const [row] = await sql`
+        select extract(epoch from public.next_sync_run_at() - now())::int as in_seconds`
+      return row
+    })
+
+    expect(next?.in_seconds).toBeGreaterThan(150)
+    expect(next?.in_seconds).toBeLessThanOrEqual(180)
+  })
+
+  it('is null when nothing waits', async () => {
+    const next = await undone(admin, async (sql) => {
+      await sql`delete from private.sync_runs`
+      return await call('service_role', 'answer_wake', { p_worker: 'nobody' }).then(() =>
+        sql`select public.next_sync_run_at() as at`
+      )
+    })
+
+    expect(next).toEqual([{ at: null }])
+  })
+})
+
+describe('maintain-logs', () => {
+  it('forgets runs and resolved errors after 90 days, and keeps younger and open ones', async () => {
+    const { id } = await createIntegration(database)
+    const run = await openRun(database, id)
+    const refused = ['old', 'young', 'open'].map((source_id) => ({
+      source_id,
+      payload: {},
+      code: 'invalid_record',
+      message: '',
+    }))
+    await writePage(database, run, [], { refused, progress: { scanning: true } })
+    await finishRun(database, run)
+    const young = await syncOnce(database, id, [])
+    const running = await openRun(database, id)
+
+    const [logs, errors] = await undone(admin, async (sql) => {
+      await sql`
+        update public.sync_logs set finished_at = now() - interval '91 days' where id = ${run.sync_log_id}`
+      await sql`
+        update public.sync_errors set resolution = 'dismissed',
+          resolved_at = now() - case source_id when 'old' then interval '91 days' else interval '89 days' end
+        where integration_id = ${id} and source_id <> 'open'`
+      await sql`select private.maintain_logs()`
+      return [
+        await sql`select id from public.sync_logs where integration_id = ${id} order by created_at`,
+        await sql`select source_id from public.sync_errors where integration_id = ${id} order by 1`,
+      ]
+    })
+
+    expect(logs.map((log) => log.id)).toEqual([young.id, running.sync_log_id])
+    expect(errors.map((error) => error.source_id)).toEqual(['open', 'young'])
+  })
+
+  it('forgets what a scan saw when its run is gone, and keeps it while it runs', async () => {
+    const [gone, running] = [await createIntegration(database), await createIntegration(database)]
+    const runs = [await openRun(database, gone.id), await openRun(database, running.id)]
+    for (const run of runs) {
+      await writePage(database, run, [product('1')], { progress: { scanning: true } })
+    }
+    await admin`delete from public.integrations where id = ${gone.id}`
+
+    const left = await undone(owner, async (sql) => {
+      await sql`select private.maintain_logs()`
+      return await sql`
+        select sync_log_id from private.sync_seen
+        where sync_log_id in ${sql(runs.map((run) => run.sync_log_id))}`
+    })
+
+    expect(left).toEqual([{ sync_log_id: runs[1]?.sync_log_id }])
+  })
+})
