@@ -1,6 +1,6 @@
 // Does an account still work? One cheap call, its latency, and the reason when it does not.
 import { systemClock } from '../platform/clock.ts'
-import type { StoredError } from '../platform/errors.ts'
+import { AppError, type StoredError } from '../platform/errors.ts'
 import { describeFailure } from '../sync/describe-failure.ts'
 import { openIntegration, type Outside, readIntegration } from './open-integration.ts'
 
@@ -12,13 +12,14 @@ export type Health = {
   error?: StoredError
 }
 
-/** Checks and keeps the outcome with the integration. @throws AppError `integration_not_found` */
+/** Checks and keeps the outcome with the integration. @throws AppError `integration_not_found`, `integration_disconnected` */
 export async function checkIntegration(
   outside: Outside,
   integrationId: string,
 ): Promise<Health> {
   const clock = outside.clock ?? systemClock
   const open = await readIntegration(outside.db, integrationId)
+  if (open.integration.status === 'disconnected') throw new AppError('integration_disconnected')
   const startedAt = clock.now().getTime()
   let error: StoredError | undefined
   try {

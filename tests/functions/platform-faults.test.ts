@@ -1,0 +1,231 @@
+// What becomes of a run when the platform misbehaves? It ends with a reason, and deletes nothing.
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Fault } from '../../scripts/simulators/shared/faults.ts'
+import { liveProducts, productRequests, soundCatalog } from '../support/compare-catalog.ts'
+import { endedRun, readLog } from '../support/ended-run.ts'
+import { useFunctions } from '../support/functions.ts'
+import { createTeam, type Team } from '../support/people.ts'
+
+const functions = useFunctions()
+const { call, database } = functions
+let team: Team
+beforeAll(async () => {
+  team = await createTeam(database)
+})
+
+/** A store of three pages, synced once, with nothing in its list of requests. */
+async function syncedStore(products = 120) {
+  const store = await functions.openStore({ products })
+  const { id } = await functions.connect(team.manager, team.organizationId, store)
+  await functions.syncProducts(team.manager, id)
+  store.control.clear()
+  return { store, id, sync: () => functions.syncProducts(team.manager, id) }
+}
+const onProducts = { path: '/product/product_list' }
+
+describe('a fault that lasts', () => {
+  it.each<[string, Fault, string]>([
+    ['FAIL with status 200', { kind: 'fail_result' }, 'provider_unavailable'],
+    ['success without data', { kind: 'no_data' }, 'provider_bad_answer'],
+    ['a web page', { kind: 'html' }, 'provider_bad_answer'],
+    ['half an answer', { kind: 'cut_body' }, 'provider_unavailable'],
+    ['a dropped connection', { kind: 'reset' }, 'provider_unavailable'],
+    ['500', { kind: 'status', status: 500 }, 'provider_unavailable'],
+    ['403', { kind: 'status', status: 403 }, 'provider_forbidden'],
+    ['401', { kind: 'status', status: 401 }, 'provider_unauthorized'],
+    [
+      'a redirect to another host',
+      { kind: 'status', status: 302, headers: { location: 'http://elsewhere.example/' } },
+      'provider_redirect_refused',
+    ],
+    ['429 without an end', { kind: 'status', status: 429 }, 'provider_rate_limited'],
+    ['the same page again', { kind: 'repeated_page' }, 'provider_repeated_page'],
+    ['429 until tomorrow', { kind: 'retry_after', retry_after: 86_400 }, 'provider_rate_limited'],
+  ])(
+    '%s on the second page fails the run and deletes nothing; after it all is well',
+    async (_, fault, code) => {
+      const { store, id, sync } = await syncedStore()
+      const before = await liveProducts(database, id)
+      store.control.remove(2)
+      store.control.setFault({ ...onProducts, after: 1, times: null, ...fault } as Fault)
+
+      const failed = await sync()
+      const afterFault = await liveProducts(database, id)
+      store.control.clearFaults()
+      await forgetThrottling()
+      const synced = await sync()
+
+      expect(failed).toMatchObject({
+        status: 200,
+        body: { success: false, status: 'failed', error_code: code, stats: { deleted: 0 } },
+      })
+      expect(failed.body.error).toMatch(/^Treez \(treez\): \S.*\.$/)
+      expect(await readLog(database, failed.body.sync_log_id)).toMatchObject({
+        status: 'failed',
+        error: { code },
+      })
+      expect(afterFault).toEqual(before)
+      expect(synced.body).toMatchObject({ success: true, stats: { fetched: 118, deleted: 2 } })
+      expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+    },
+  )
+})
+
+describe('a fault that passes', () => {
+  it.each<[string, Fault]>([
+    ['429 without Retry-After', { kind: 'status', status: 429 }],
+    ['half an answer', { kind: 'cut_body' }],
+    ['a dropped connection', { kind: 'reset' }],
+    ['503', { kind: 'status', status: 503 }],
+    ['a slow answer', { kind: 'slow', delay_ms: 500 }],
+  ])('%s is not noticed', async (_, fault) => {
+    const { store, id, sync } = await syncedStore()
+    store.control.change(5)
+    store.control.setFault({ ...onProducts, after: 1, ...fault })
+
+    const { status, body } = await sync()
+
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ status: 'success', stats: { fetched: 120, updated: 5 } })
+    expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+  })
+
+  it('is waited for as long as Retry-After says', async () => {
+    const { store, sync } = await syncedStore()
+    store.control.setFault({ ...onProducts, kind: 'retry_after', retry_after: 1 })
+
+    const { body } = await sync()
+
+    const [first, second] = store.requests.filter(({ path }) => path.includes('product_list'))
+    expect(body).toMatchObject({ status: 'success' })
+    expect(Date.parse(second!.at) - Date.parse(first!.at)).toBeGreaterThanOrEqual(1_000)
+  })
+
+  it('with a long Retry-After gives the run back, which goes on at its place when the time has come', async () => {
+    const { store, id, sync } = await syncedStore()
+    store.control.change(60)
+    store.control.setFault({ ...onProducts, after: 1, kind: 'retry_after', retry_after: 120 })
+
+    const answer = await sync()
+    const [run] = await database.admin`
+      select run_at > now() + interval '110 seconds' as is_later from private.sync_runs
+      where sync_log_id = ${answer.body.sync_log_id}`
+    await letTimePass(answer.body.sync_log_id)
+    await functions.remote.runCron('queue-due-syncs')
+    const log = await endedRun(database, answer.body.sync_log_id)
+
+    expect(answer).toMatchObject({ status: 202, body: { success: true, status: 'running' } })
+    expect(run).toEqual({ is_later: true })
+    expect(log).toMatchObject({ status: 'success', fetched_count: 120, updated_count: 60 })
+    expect(productRequests(store)).toHaveLength(4) // page 1, the refused page 2, then 2 and 3
+    expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+  })
+})
+
+describe('a platform that is down', () => {
+  it('is left alone after five failures, until the pause is over', async () => {
+    const { store, id, sync } = await syncedStore(10)
+    store.control.setFault({ ...onProducts, kind: 'reset', times: null })
+    for (let failures = 0; failures < 5; failures++) await sync()
+    store.control.clear()
+
+    const paused = await sync()
+    const callsWhilePaused = store.requests.length
+    await database.owner`
+      update private.request_budgets set open_until = now() where circuit = 'open'`
+    await letTimePass(paused.body.sync_log_id)
+    await functions.remote.runCron('queue-due-syncs')
+    const log = await endedRun(database, paused.body.sync_log_id)
+
+    expect(paused).toMatchObject({ status: 202, body: { status: 'running' } })
+    expect(callsWhilePaused).toBe(0)
+    expect(log).toMatchObject({ status: 'success', fetched_count: 10 })
+    expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+  })
+})
+
+describe('a store that suddenly lists nothing', () => {
+  it('deletes nothing until a person allows it', async () => {
+    const { store, id, sync } = await syncedStore(40)
+    const before = await liveProducts(database, id)
+    store.control.setFault({ ...onProducts, kind: 'empty', times: null })
+
+    const held = await sync()
+    const afterHeld = await liveProducts(database, id)
+    const allowed = await functions.sync(team.manager, id, { allow_mass_delete: true })
+
+    expect(held).toMatchObject({
+      status: 200,
+      body: { status: 'partial', error_code: 'mass_delete_held', stats: { deleted: 0 } },
+    })
+    expect(held.body.error).toContain('40 of 40 products')
+    expect(afterHeld).toEqual(before)
+    expect(allowed.body).toMatchObject({ status: 'success', stats: { fetched: 0, deleted: 40 } })
+    expect(await liveProducts(database, id)).toEqual([])
+  })
+
+  it('is believed about a few, and asked about many', async () => {
+    const { store, id, sync } = await syncedStore(80)
+    store.control.remove(10)
+    const few = await sync()
+    store.control.remove(30)
+
+    const many = await sync()
+    const held = await liveProducts(database, id)
+    const allowed = await functions.sync(team.manager, id, { allow_mass_delete: true })
+
+    expect(few.body).toMatchObject({ status: 'success', stats: { deleted: 10 } })
+    expect(many.body).toMatchObject({ status: 'partial', error_code: 'mass_delete_held' })
+    expect(held).toHaveLength(70)
+    expect(allowed.body).toMatchObject({ status: 'success', stats: { deleted: 30 } })
+    expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+  })
+
+  it('brings everything back when it lists it again', async () => {
+    const { store, id, sync } = await syncedStore(20)
+    store.control.setFault({ ...onProducts, kind: 'empty', times: null })
+    await functions.sync(team.manager, id, { allow_mass_delete: true })
+    store.control.clearFaults()
+
+    const { body } = await sync()
+
+    expect(body).toMatchObject({ status: 'success', stats: { fetched: 20, errors: 0 } })
+    expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+  })
+})
+
+describe('connecting while the platform is down', () => {
+  it('says so, keeps nothing, and works when it is back', async () => {
+    const { manager, organizationId } = await createTeam(database)
+    const store = await functions.openStore()
+    store.control.setFault({ kind: 'status', status: 500, times: null })
+    const request = {
+      organization_id: organizationId,
+      connector: 'treez',
+      settings: store.settings,
+      credentials: store.credentials.v2,
+    }
+
+    const refused = await call(manager, '/integrations/connect', request)
+    const kept = await database.admin`
+      select 1 from public.integrations where organization_id = ${organizationId}`
+    store.control.clearFaults()
+    const accepted = await call(manager, '/integrations/connect', request)
+
+    expect(refused).toMatchObject({ status: 503, body: { code: 'provider_unavailable' } })
+    expect(kept).toEqual([])
+    expect(accepted.status).toBe(200)
+  })
+})
+
+/** As if the platform's Retry-After had passed. */
+async function forgetThrottling(): Promise<void> {
+  await database.owner`update private.request_budgets set blocked_until = '-infinity'`
+}
+
+/** As if a released run's pause had passed, and the ringing that went before it. */
+async function letTimePass(syncLogId: string): Promise<void> {
+  await forgetThrottling()
+  await database.owner`update private.sync_runs set run_at = now() where sync_log_id = ${syncLogId}`
+  await database.owner`update private.worker_wakes set rung_at = null`
+}
