@@ -41,20 +41,35 @@ const answeredByLite = /^(42501|23505|23503|PT\d{3}|PGRST.*)$/
  * `raise sqlstate 'PGRST'`). Everything else is answered as it came.
  */
 export function toPostgrestError(error: unknown): unknown {
+  if (isConnectionError(error)) {
+    return answerOf(503, {
+      code: 'PGRST001',
+      message: 'Database client error. Retrying the connection.',
+      details: error.message,
+      hint: null,
+    })
+  }
   if (!isPostgresError(error)) return error
   const { code, message, detail, hint } = error
   if (answeredByLite.test(code)) return error
-  return Object.assign(
-    new Error(JSON.stringify({ code, message, details: detail ?? null, hint: hint ?? null })),
-    {
-      code: 'PGRST',
-      detail: JSON.stringify({ status: statusOf(code), headers: {} }),
-    },
-  )
+  return answerOf(statusOf(code), { code, message, details: detail ?? null, hint: hint ?? null })
+}
+
+function answerOf(status: number, body: Record<string, string | null>): Error {
+  return Object.assign(new Error(JSON.stringify(body)), {
+    code: 'PGRST',
+    detail: JSON.stringify({ status, headers: {} }),
+  })
 }
 
 function statusOf(code: string): number {
   return statuses[code] ?? statuses[code.slice(0, 2)] ?? 400
+}
+
+/** The driver could not reach Postgres, or lost it on the way. */
+function isConnectionError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error &&
+    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN)/.test(String(error.code))
 }
 
 type PostgresError = Error & { code: string; detail?: string; hint?: string }

@@ -2,6 +2,7 @@
 import type { Connection } from '@supabase/lite'
 import { PostgresConnection } from '@supabase/lite/postgres'
 import { toPostgrestError } from './postgrest-errors.ts'
+import { refuseLostConnections } from './rest-lost-connections.ts'
 
 type Schema = Awaited<ReturnType<PostgresConnection['introspect']>>
 type ContextOptions = NonNullable<Parameters<Connection['withContext']>[2]>
@@ -32,6 +33,8 @@ export class StrictConnection extends PostgresConnection {
         },
       },
     })
+    refuseLostConnections(this.driver)
+    refuseLostConnections(catalog.driver)
     this.#catalog = catalog
     // Lite's own version of this method grants everything in `public` to every API role at the first request.
     Object.defineProperty(this, 'ensureRlsContext', { value: () => Promise.resolve(true) })
