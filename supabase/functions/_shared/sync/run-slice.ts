@@ -28,7 +28,7 @@ export type SliceOutcome =
   | { kind: 'lost' }
 
 /** What is committed at the latest after this long, so that a watcher sees progress. */
-const COMMIT_EVERY_MS = 2_000
+const COMMIT_EVERY_MS = 1_000
 
 /** Calls still under way this long after the deadline are given up, well before the lease ends. */
 const GRACE_MS = 20_000
@@ -69,10 +69,20 @@ export async function runSlice(
       settings,
     })
   } catch (error) {
-    if (error instanceof AppError && error.code === 'lease_lost') {
+    // what went wrong may itself have cost the lease, and then giving the run back finds it lost
+    const left = isLost(error) ? Promise.reject(error) : leave(error)
+    return await left.catch((reason: unknown): SliceOutcome => {
+      if (!isLost(reason)) throw reason
       log.warn('run lost to another worker')
       return { kind: 'lost' }
-    }
+    })
+  } finally {
+    clearTimeout(timer)
+    abort.abort()
+  }
+
+  /** Gives the run back where waiting helps, and ends it where it does not. */
+  async function leave(error: unknown): Promise<SliceOutcome> {
     const failure = describeFailure(error, run.integration)
     const pauseMs = abort.signal.aborted
       ? 0
@@ -89,11 +99,10 @@ export async function runSlice(
       kind: 'finished',
       log: await finishRun(outside.db, run, 'failed', failure),
     }
-  } finally {
-    clearTimeout(timer)
-    abort.abort()
   }
 }
+
+const isLost = (error: unknown) => error instanceof AppError && error.code === 'lease_lost'
 
 type Work = {
   run: ClaimedRun
