@@ -1,7 +1,7 @@
 // Who may call an endpoint, and what does everybody else get to hear?
 import { randomUUID } from 'node:crypto'
 import { generateKeyPair, SignJWT } from 'jose'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { beforeAll, describe, expect, inject, it } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { endpoints, makeWorld, type World } from '../support/endpoints.ts'
 import { type FunctionCaller, useFunctions } from '../support/functions.ts'
@@ -11,9 +11,6 @@ const { call, send } = functions
 let store: TreezSimulator
 beforeAll(async () => {
   store = await functions.openStore()
-})
-afterAll(async () => {
-  expect(await functions.leaks()).toEqual([])
 })
 
 describe.each(endpoints)('$path', ({ path, body, owner }) => {

@@ -1,6 +1,6 @@
 // Can anything that is sent make a function fail? A thousand bodies, as they come and nearly right.
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { endpoints, makeWorld, type World } from '../support/endpoints.ts'
 import { type FunctionCaller, useFunctions } from '../support/functions.ts'
@@ -16,9 +16,6 @@ beforeAll(async () => {
     select decrypted_secret from vault.decrypted_secrets where name = 'plugboard_worker_token'`
   functions.keepSecret(rows[0]?.decrypted_secret)
   wakeCall = { headers: { 'x-worker-token': rows[0]?.decrypted_secret } }
-})
-afterAll(async () => {
-  expect(await functions.leaks()).toEqual([])
 })
 
 type Sent = { path: string; caller: FunctionCaller; body: BodyInit }

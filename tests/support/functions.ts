@@ -55,11 +55,12 @@ export type Functions = {
   ): Promise<SyncAnswer>
   /** Counts a text as a secret from now on: no answer and no line of the log may contain it. */
   keepSecret(...texts: string[]): void
-  /** Lines of the functions' log in which a secret stands. */
-  leaks(): Promise<string[]>
 }
 
-/** Everything a test file needs to call the shared stack's functions. */
+/**
+ * Everything a test file needs to call the shared stack's functions. After the file it reads what the
+ * functions have logged: a secret, an internal error or an uncaught one fails the file.
+ */
 export function useFunctions(): Functions {
   const { functionsUrl, publishableKey, secretKey } = inject('stack')
   const remote = connectRemote(inject('stackRemote'))
@@ -69,6 +70,10 @@ export function useFunctions(): Functions {
   const stores: TreezSimulator[] = []
   afterAll(async () => {
     await Promise.all(stores.map((store) => store.stop()))
+    const held = await database.admin<{ secret: string }[]>`
+      select decrypted_secret as secret from vault.decrypted_secrets
+      where name is distinct from 'plugboard_functions_url'`
+    refuseInLog(await remote.readLog(), [...secrets, ...held.map(({ secret }) => secret)])
   })
 
   const tokenOf = ({ id, email }: Person) => {
@@ -142,10 +147,6 @@ export function useFunctions(): Functions {
       call(caller, '/sync-products', { integration_id: integrationId }),
     sync: (caller, integrationId, options = {}) =>
       call(caller, '/sync', { integration_id: integrationId, stream: 'products', ...options }),
-    async leaks() {
-      const lines = await remote.readLog()
-      return lines.filter((line) => [...secrets].some((secret) => line.includes(secret)))
-    },
   }
 }
 
@@ -164,6 +165,14 @@ function makeCertificate(): TreezSimulatorOptions['v3'] {
     publicKey,
     privateKey,
   }
+}
+
+function refuseInLog(lines: string[], secrets: string[]): void {
+  const bad = lines.filter((line) =>
+    /uncaught error|internal error|background work failed/.test(line) ||
+    secrets.some((secret) => line.includes(secret))
+  )
+  if (bad.length > 0) throw new Error(`this may not stand in the log:\n${bad.join('\n')}`)
 }
 
 /** Whole lines of a key: the first and last are the same in every key. */
