@@ -43,13 +43,18 @@ await runCommand(async () => {
     console.log(`${name}=${value}`)
   }
   console.log(`
-The first products, as the manager sees them (the token is good for an hour):
+To go on as the manager (the token is good for an hour):
 
+TOKEN=${demo.access_token}
 curl '${stack.url}/rest/v1/products?select=name,price_amount,price_currency,stock_quantity&deleted_at=is.null&limit=3' \\
-  -H 'apikey: ${stack.publishableKey}' \\
-  -H 'Authorization: Bearer ${demo.access_token}'
+  -H 'apikey: ${stack.publishableKey}' -H "Authorization: Bearer $TOKEN"
 
-Bend the store, then sync again:  curl -X POST ${treez.url}/_control/change -d '{"count":5}'
+Change something at the store, then sync again:
+
+curl -X POST ${treez.url}/_control/change -d '{"count":5}'
+curl -X POST ${stack.functionsUrl}/sync-products -H 'content-type: application/json' \\
+  -H 'apikey: ${stack.publishableKey}' -H "Authorization: Bearer $TOKEN" \\
+  -d '{"integration_id":"${demo.integration_id}"}'
 `)
   console.log(`ready ${stack.url} (env in ${options.envFile}, Ctrl-C stops)`)
 })
