@@ -1,7 +1,7 @@
 // Each path writes the same catalog: first into an empty table, then unchanged, then with 5 % changed.
 import type postgres from 'postgres'
 import { median } from '../median.ts'
-import type { BenchStore, Integration } from './bench-store.ts'
+import type { BenchStore } from './bench-store.ts'
 import { type Catalog, generateCatalog } from './records.ts'
 import { writeCopy } from './write-copy.ts'
 import { writeOurs } from './write-ours.ts'
