@@ -151,6 +151,7 @@ function nextPage(
   const page = pageOf(pagination, cursor)
   const before = (page - (pagination.first ?? 1)) * size
   const seen = (cursor && 'page' in cursor ? cursor.seen ?? before : 0) + count
+  refuseSuddenEmptiness(seen, count, total)
   if (total === undefined ? count < size : seen >= total) return null
   if (total !== undefined && count === 0) {
     // A platform that filters after paging never fills its total; its pages still end here.
@@ -166,9 +167,21 @@ function nextOffset(
   { count, total }: PageAnswer,
 ): PageCursor | null {
   const seen = offsetOf(cursor) + count
+  refuseSuddenEmptiness(seen, count, total)
   if (total === undefined ? count < size : seen >= total) return null
   if (count === 0) throw endedEarly(seen, total)
   return { offset: seen }
+}
+
+/**
+ * A list that had records a page ago and now calls itself empty is a platform in trouble: taken for the
+ * end, the records behind would look deleted.
+ */
+function refuseSuddenEmptiness(seen: number, count: number, total: number | undefined): void {
+  if (total !== 0 || count > 0 || seen === 0) return
+  throw new AppError('provider_bad_answer', {
+    detail: `the list was suddenly empty after ${seen} records`,
+  })
 }
 
 const endedEarly = (seen: number, total: number | undefined) =>

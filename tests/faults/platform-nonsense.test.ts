@@ -1,0 +1,223 @@
+// The platform answers nonsense on the first page, in the middle, on the last: nothing is deleted for it.
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Fault } from '../../scripts/simulators/shared/faults.ts'
+import { startTreezSimulator, type TreezSimulator } from '../../scripts/simulators/treez.ts'
+import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
+import { doSlice, impatientClock } from '../support/engine-run.ts'
+import {
+  byId,
+  connectAccount,
+  expectSettled,
+  type FaultStack,
+  lastLog,
+  liveProducts,
+  queueSync,
+  restoreBudgets,
+  startFaultStack,
+} from '../support/fault-stack.ts'
+
+const PRODUCTS = 250
+const PAGES = { first: 1, middle: 3, last: 5 }
+
+let treez: TreezSimulator
+let faulty: FaultStack
+let integrationId: string
+
+const catalog = () => byId(treez.catalog('sound'), 'product_id')
+const settled = () => expectSettled(faulty, integrationId, catalog())
+
+/** One slice of a new run, or of the one that was given back. */
+async function sync(options: Parameters<typeof queueSync>[2] = {}) {
+  await restoreBudgets(faulty)
+  await faulty.admin`update private.sync_runs set run_at = now()`
+  const { id } = await queueSync(faulty, integrationId, options)
+  return await doSlice(faulty.outside({ clock: impatientClock }), id)
+}
+
+beforeAll(async () => {
+  treez = await startTreezSimulator({
+    products: PRODUCTS,
+    brokenShare: 0,
+    requestsPerSecond: 0,
+    recordSize: 'compact',
+  })
+  faulty = await startFaultStack({
+    functions: false,
+    functionsEnv: { CONNECTOR_OVERRIDES: JSON.stringify({ treez: { baseUrl: treez.baseUrl } }) },
+  })
+  integrationId = await connectAccount(faulty, {
+    connector: 'treez',
+    settings: treez.settings,
+    credentials: treez.credentials.v2,
+    batchSize: 100,
+  })
+  await sync()
+  // A call to the platform gives up after 30 s; here after a quarter of a second.
+  const setTimeout = globalThis.setTimeout
+  vi.spyOn(globalThis, 'setTimeout').mockImplementation(
+    ((work: () => void, ms?: number, ...rest: unknown[]) =>
+      setTimeout(work, ms === 30_000 ? 250 : ms, ...rest)) as typeof setTimeout,
+  )
+  return () => treez.stop()
+})
+afterAll(() => void vi.restoreAllMocks())
+afterEach(() => treez.control.clear())
+
+function changeTheStore() {
+  treez.control.change(20)
+  treez.control.remove(10)
+  treez.control.add(10)
+}
+
+/** What a lasting fault on this page comes to. */
+async function suffer(fault: Fault, page: number) {
+  const before = [...(await liveProducts(faulty, integrationId)).keys()]
+  changeTheStore()
+  treez.control.setFault({ path: '/product/product_list', after: page - 1, times: null, ...fault })
+  const outcome = await sync()
+  const live = await liveProducts(faulty, integrationId)
+  const [run] = await faulty.admin`
+    select last_error from private.sync_runs where integration_id = ${integrationId}`
+  const log: SyncLog = await lastLog(faulty, integrationId)
+  return {
+    outcome: outcome.kind === 'finished' ? log.status : outcome.kind,
+    error: (log.error ?? run?.last_error ?? null) as SyncLog['error'],
+    missing: before.filter((id) => !live.has(id)),
+    log,
+  }
+}
+
+const eachPage = Object.entries(PAGES)
+
+describe.each<[string, Fault, string, string]>([
+  ['500', { kind: 'status', status: 500 }, 'failed', 'provider_unavailable'],
+  ['401', { kind: 'status', status: 401 }, 'failed', 'provider_unauthorized'],
+  ['403', { kind: 'status', status: 403 }, 'failed', 'provider_forbidden'],
+  ['404', { kind: 'status', status: 404 }, 'failed', 'provider_not_found'],
+  ['400', { kind: 'status', status: 400 }, 'failed', 'provider_rejected'],
+  [
+    '429 for a moment',
+    { kind: 'retry_after', retry_after: 5 },
+    'released',
+    'provider_rate_limited',
+  ],
+  [
+    '429 until tomorrow',
+    { kind: 'retry_after', retry_after: 86_400 },
+    'failed',
+    'provider_rate_limited',
+  ],
+  ['no answer', { kind: 'timeout' }, 'failed', 'provider_timeout'],
+  ['half an answer', { kind: 'cut_body' }, 'failed', 'provider_unavailable'],
+  ['a web page', { kind: 'html' }, 'failed', 'provider_bad_answer'],
+  ['a dropped connection', { kind: 'reset' }, 'failed', 'provider_unavailable'],
+  ['FAIL with status 200', { kind: 'fail_result' }, 'failed', 'provider_unavailable'],
+  ['no data', { kind: 'no_data' }, 'failed', 'provider_bad_answer'],
+])('%s', (_name, fault, outcome, code) => {
+  it.each(eachPage)(
+    'on the %s page: the run says why, nothing is deleted, the next one is complete',
+    async (_page, number) => {
+      const suffered = await suffer(fault, number)
+
+      expect(suffered).toMatchObject({ outcome, error: { code }, missing: [] })
+      expect(suffered.error?.message).toMatch(/^Main street \(treez\): .+\.$/)
+
+      treez.control.clear()
+      expect(await sync()).toMatchObject({ kind: 'finished', log: { status: 'success' } })
+      await settled()
+    },
+  )
+})
+
+describe('an answer that is wrong without saying so', () => {
+  it.each(eachPage)('slow on the %s page: the run ends well', async (_page, number) => {
+    const { outcome } = await suffer({ kind: 'slow', delay_ms: 60 }, number)
+
+    expect(outcome).toBe('success')
+    treez.control.clear()
+    await settled()
+  })
+
+  it('nothing at all on the first page: the guard holds the run, nothing is deleted', async () => {
+    const suffered = await suffer({ kind: 'empty' }, PAGES.first)
+
+    expect(suffered).toMatchObject({
+      outcome: 'partial',
+      error: { code: 'mass_delete_held' },
+      missing: [],
+    })
+    treez.control.clear()
+    await sync()
+    await settled()
+  })
+
+  it.each([['middle', PAGES.middle], ['last', PAGES.last]])(
+    'nothing at all on the %s page, after pages that had something: it is not taken for the end',
+    async (_page, number) => {
+      const suffered = await suffer({ kind: 'empty' }, number)
+
+      expect(suffered).toMatchObject({
+        outcome: 'failed',
+        error: { code: 'provider_bad_answer' },
+        missing: [],
+      })
+      treez.control.clear()
+      await sync()
+      await settled()
+    },
+  )
+
+  it.each([['second', 2], ['middle', PAGES.middle]])(
+    'the first page again from the %s page on: the run notices and fails',
+    async (_page, number) => {
+      const suffered = await suffer({ kind: 'repeated_page' }, number)
+
+      expect(suffered).toMatchObject({
+        outcome: 'failed',
+        error: { code: 'provider_repeated_page' },
+        missing: [],
+      })
+      treez.control.clear()
+      await sync()
+      await settled()
+    },
+  )
+
+  it('the first page again instead of the last: what it hid is asked for by id and kept', async () => {
+    const suffered = await suffer({ kind: 'repeated_page' }, PAGES.last)
+
+    expect(suffered.outcome).toBe('success')
+    treez.control.clear()
+    const stillThere = catalog()
+    expect(suffered.missing.filter((id) => stillThere.has(id))).toEqual([])
+    await sync()
+    await settled()
+  })
+})
+
+describe('products that disappear in great number', () => {
+  it('three quarters gone: held until a person allows it, then deleted', async () => {
+    await sync()
+    const { size } = catalog()
+    treez.control.remove(190)
+
+    const held = await sync()
+    const liveWhileHeld = await liveProducts(faulty, integrationId)
+    const allowed = await sync({ allowMassDelete: true })
+
+    expect(held).toMatchObject({
+      kind: 'finished',
+      log: {
+        status: 'partial',
+        deleted_count: 0,
+        error: { code: 'mass_delete_held', next: 'owner' },
+      },
+    })
+    expect(liveWhileHeld.size).toBe(size)
+    expect(allowed).toMatchObject({
+      kind: 'finished',
+      log: { status: 'success', deleted_count: 190, error: null },
+    })
+    await settled()
+  })
+})
