@@ -64,7 +64,11 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
     fetch: (request) => Promise.resolve(app.fetch(request)),
     reloadSchema,
     async stop() {
-      await Promise.all([listener.end({ timeout: 1 }), connection.close(), catalog.close()])
+      await listener.end({ timeout: 1 })
+      // A connection closed while it reads the catalog for a late DDL would never be done closing.
+      await reloading?.catch(() => {})
+      // Nor would one that a caller who went away has left in a transaction.
+      await Promise.all([connection, catalog].map(({ driver }) => driver.end({ timeout: 1 })))
     },
   }
 }

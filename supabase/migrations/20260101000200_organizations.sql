@@ -165,6 +165,8 @@ create table public.organization_invitations (
 comment on table public.organization_invitations is 'People asked, by email address, to join an organization. Delete a row to withdraw it.';
 create unique index organization_invitations_one_open_idx
   on public.organization_invitations (organization_id, email) where accepted_at is null;
+create index organization_invitations_organization_id_created_at_idx
+  on public.organization_invitations (organization_id, created_at desc);
 create index organization_invitations_invited_by_idx on public.organization_invitations (invited_by);
 alter table public.organization_invitations enable row level security;
 create policy "managers read invitations"

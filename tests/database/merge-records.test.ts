@@ -108,6 +108,14 @@ describe('any order of up to seven facts about one record ends in the same row',
   }, 30_000)
 })
 
+it('the same holds for versions that differ in nothing but whether the platform gave a time', async () => {
+  const [dated, undated] = [version('a', day(2), day(2)), version('a', null, day(2))]
+
+  const rows = [await after([[dated], [undated]]), await after([[undated], [dated]])]
+
+  expect(rows[0]).toEqual(rows[1])
+})
+
 describe('a version', () => {
   it('does not overwrite one that the platform changed later', async () => {
     const row = await after([[version('new', day(3), day(3))], [version('old', day(2), day(4))]])
