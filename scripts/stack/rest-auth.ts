@@ -67,7 +67,7 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
       await listener.end({ timeout: 1 })
       // A connection closed while it reads the catalog for a late DDL would never be done closing.
       await reloading?.catch(() => {})
-      // Nor would one that a caller who went away has left in a transaction.
+      // Nor would one with requests still waiting for their turn, which killed functions leave behind.
       await Promise.all([connection, catalog].map(({ driver }) => driver.end({ timeout: 1 })))
     },
   }
