@@ -331,6 +331,12 @@ begin
   where id = run.sync_log_id
   returning * into log;
 
+  -- asked for at the very moment the account was disconnected
+  if exists (select 1 from public.integrations where id = run.integration_id and status = 'disconnected') then
+    perform private.end_open_runs(run.integration_id, 'integration_disconnected',
+      'The account was disconnected while this run was open.');
+    return null;
+  end if;
   -- five tries without a page written: the sixth would end the same way
   if run.attempt_count > 5 then
     perform public.finish_sync_run(run.sync_log_id, run.lease_token, 'failed', coalesce(run.last_error, jsonb_build_object(

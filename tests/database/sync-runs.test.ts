@@ -281,6 +281,22 @@ describe('claiming', () => {
     expect(await claimRun(database, log.id)).toMatchObject({ progress: { batch_count: 6 } })
   })
 
+  it('ends a run that was asked for at the moment its account was disconnected', async () => {
+    const { id } = await createIntegration(database)
+    const disconnecting = await openTransaction(database, 'service_role')
+    await callFunction(disconnecting.sql, 'disconnect_integration', { p_integration_id: id })
+    const log = await startSync(database, id) // still sees it connected
+    await disconnecting.commit()
+
+    const run = await claimRun(database, log.id)
+
+    expect(run).toBeNull()
+    expect(await logOf(log.id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'integration_disconnected', next: 'owner' },
+    })
+  })
+
   it('with a lease shorter than the longest call is refused', async () => {
     const { id } = await createIntegration(database)
     const { id: p_sync_log_id } = await startSync(database, id)
