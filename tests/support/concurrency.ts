@@ -37,6 +37,9 @@ export async function openTransaction(
 
 /** Resolves when some transaction waits for another one's lock. */
 export async function someoneWaitsForALock({ admin }: TestDatabase): Promise<void> {
-  await expect.poll(() => admin`select 1 from pg_locks where not granted`, { interval: 10 }).not
+  await expect.poll(() => admin`select 1 from pg_locks where not granted`, {
+    interval: 10,
+    timeout: 5_000,
+  }).not
     .toHaveLength(0)
 }
