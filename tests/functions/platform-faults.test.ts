@@ -4,6 +4,7 @@ import type { Fault } from '../../scripts/simulators/shared/faults.ts'
 import { liveProducts, productRequests, soundCatalog } from '../support/compare-catalog.ts'
 import { endedRun, readLog } from '../support/ended-run.ts'
 import { useFunctions } from '../support/functions.ts'
+import { forgetThrottling, letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
 
 const functions = useFunctions()
@@ -52,7 +53,7 @@ describe('a fault that lasts', () => {
       const failed = await sync()
       const afterFault = await liveProducts(database, id)
       store.control.clearFaults()
-      await forgetThrottling()
+      await forgetThrottling(functions)
       const synced = await sync()
 
       expect(failed).toMatchObject({
@@ -110,8 +111,7 @@ describe('a fault that passes', () => {
     const [run] = await database.admin`
       select run_at > now() + interval '110 seconds' as is_later from private.sync_runs
       where sync_log_id = ${answer.body.sync_log_id}`
-    await letTimePass(answer.body.sync_log_id)
-    await functions.remote.runCron('queue-due-syncs')
+    await letTimePass(functions, answer.body.sync_log_id)
     const log = await endedRun(database, answer.body.sync_log_id)
 
     expect(answer).toMatchObject({ status: 202, body: { success: true, status: 'running' } })
@@ -133,8 +133,7 @@ describe('a platform that is down', () => {
     const callsWhilePaused = store.requests.length
     await database.owner`
       update private.request_budgets set open_until = now() where circuit = 'open'`
-    await letTimePass(paused.body.sync_log_id)
-    await functions.remote.runCron('queue-due-syncs')
+    await letTimePass(functions, paused.body.sync_log_id)
     const log = await endedRun(database, paused.body.sync_log_id)
 
     expect(paused).toMatchObject({ status: 202, body: { status: 'running' } })
@@ -217,15 +216,3 @@ describe('connecting while the platform is down', () => {
     expect(accepted.status).toBe(200)
   })
 })
-
-/** As if the platform's Retry-After had passed. */
-async function forgetThrottling(): Promise<void> {
-  await database.owner`update private.request_budgets set blocked_until = '-infinity'`
-}
-
-/** As if a released run's pause had passed, and the ringing that went before it. */
-async function letTimePass(syncLogId: string): Promise<void> {
-  await forgetThrottling()
-  await database.owner`update private.sync_runs set run_at = now() where sync_log_id = ${syncLogId}`
-  await database.owner`update private.worker_wakes set rung_at = null`
-}
