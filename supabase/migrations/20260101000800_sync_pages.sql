@@ -290,6 +290,8 @@ language plpgsql
 security definer
 set search_path = ''
 set statement_timeout = '60s'
+-- right after a first load the table has no statistics, and a nested loop would compare each with each
+set enable_nestloop = off
 as $$
 declare
   run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);

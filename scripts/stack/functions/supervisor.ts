@@ -108,6 +108,7 @@ export async function startFunctions(options: FunctionsOptions): Promise<Functio
       '--quiet',
       '--no-prompt',
       '--no-remote',
+      '--v8-flags=--max-heap-size=256', // hosted's limit for a worker, in MB
       `--config=${join(projectDir, 'deno.json')}`,
       '--allow-net',
       '--allow-env',
