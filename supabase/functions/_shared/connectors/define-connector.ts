@@ -1,6 +1,7 @@
 // What can be said about an outside platform? The vocabulary every connector is written in.
 import { z } from 'zod'
-import { AppError, type ErrorCode, type FieldError } from '../platform/errors.ts'
+import { toFieldErrors } from '../http/request-body.ts'
+import { AppError, type ErrorCode } from '../platform/errors.ts'
 import type { AccountValues, Auth, AuthChoice, CheckCall, Values } from './vocabulary/auth.ts'
 import { fillTemplate } from './vocabulary/fill-template.ts'
 import { confirmsAbsence, type Pagination } from './vocabulary/paging.ts'
@@ -95,7 +96,7 @@ export type ConnectorDefinition<
 export type Stream = Omit<StreamDefinition, 'id' | 'records' | 'total'> & {
   name: StreamName
   direction: 'in'
-  /** The source id of a raw record; null when it has none. */
+  /** The source id of a raw record; null when it has none that can be stored. */
   id(raw: unknown): string | null
   records(body: unknown): unknown
   total(body: unknown): number | undefined
@@ -238,6 +239,11 @@ export function isConnector(value: unknown): value is Connector {
   return typeof value === 'object' && value !== null && known.has(value)
 }
 
+/** An id stands in an index, whose entries Postgres limits to 2,704 bytes. */
+export function isStorableId(id: string): boolean {
+  return id.length <= 500
+}
+
 function stream(name: StreamName, definition: StreamDefinition): Stream {
   const { id, records, total, ...rest } = definition
   return {
@@ -249,7 +255,7 @@ function stream(name: StreamName, definition: StreamDefinition): Stream {
       if (typeof value === 'number' && Number.isSafeInteger(value)) {
         return String(value)
       }
-      return typeof value === 'string' && value !== '' ? value : null
+      return typeof value === 'string' && value !== '' && isStorableId(value) ? value : null
     },
     records: typeof records === 'string' ? (body) => readPath(body, records) : records,
     total(body) {
@@ -270,14 +276,10 @@ function parse(
 ): Values {
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
-  const errors: FieldError[] = parsed.error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({
-        path: [part, ...issue.path, key].join('.'),
-        message: 'unknown field',
-      }))
-      : [{ path: [part, ...issue.path].join('.'), message: issue.message }]
-  )
+  const errors = toFieldErrors(parsed.error.issues).map(({ path, message }) => ({
+    path: path ? `${part}.${path}` : part,
+    message,
+  }))
   const code = part === 'settings' ? 'invalid_settings' : 'invalid_credentials'
   throw new AppError(code, {
     detail: `These ${part} cannot be used: ${errors.map((error) => error.path).join(', ')}`,

@@ -1,5 +1,5 @@
 // Is this raw record good, and what does it become?
-import { type Connector, findStream, type RecordContext } from './define-connector.ts'
+import { type Connector, findStream, isStorableId, type RecordContext } from './define-connector.ts'
 import type { SyncedRecord } from './vocabulary/streams.ts'
 
 export type ParsedRecord =
@@ -47,7 +47,10 @@ export function parseRecord(
     )
   }
   try {
-    return { ok: true, record: found.toRecord(parsed.data, context) }
+    const record = found.toRecord(parsed.data, context)
+    return [record.source_id, ...record.supersedes ?? []].every(isStorableId)
+      ? { ok: true, record }
+      : refuse([{ path: '', message: 'has an id of more than 500 characters' }])
   } catch (error) {
     // A mapping that trips over one odd record must not stop the page it came on.
     const reason = error instanceof Error ? error.message : String(error)
