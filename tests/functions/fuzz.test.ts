@@ -114,3 +114,41 @@ it(
     expect([...statuses.keys()]).toEqual(expect.arrayContaining([200, 400, 404]))
   },
 )
+
+it('answers bodies that are made to hurt', async () => {
+  const connect = endpoints.find(({ path }) => path === '/integrations/connect')!.body(world)
+  const deep = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+  const withSettings = (settings: string) =>
+    JSON.stringify({ ...connect, settings: '?' }).replace('"?"', settings)
+  const manyFields = Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`f${n}`, n]))
+  const hurting = [
+    deep(400_000),
+    withSettings(deep(200_000)),
+    withSettings(`{"dispensary":${deep(200_000)}}`),
+    withSettings(`${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`),
+    withSettings(JSON.stringify(manyFields)),
+    JSON.stringify({ ...connect, ...manyFields }),
+    JSON.stringify({ ...connect, [`${'k'.repeat(500_000)}`]: 1 }),
+    JSON.stringify({ ...connect, name: 'n'.repeat(900_000) }),
+    withSettings('{"dispensary":1e999}'),
+    withSettings('{"__proto__":{"dispensary":"x"},"dispensary":"x","dispensary":"y"}'),
+    withSettings('{"constructor":{"prototype":{"isAdmin":true}}}'),
+    `${' '.repeat(900_000)}{}`,
+  ]
+
+  const answers = await Promise.all(hurting.map(async (body) => {
+    const { status, text } = await functions.send(world.owner, '/integrations/connect', {
+      method: 'POST',
+      body,
+    })
+    return {
+      body: body.slice(0, 60),
+      isRefused: status >= 400 && status < 500,
+      isShort: text.length < 10_000,
+    }
+  }))
+
+  expect(answers).toEqual(
+    hurting.map((body) => ({ body: body.slice(0, 60), isRefused: true, isShort: true })),
+  )
+})

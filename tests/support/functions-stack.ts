@@ -19,11 +19,11 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   })
   await hurry(stack.adminDbUrl)
   const remote = await serveRemote({
-    addStore: async (dispensary, origin) => treez.addStore(dispensary, origin),
+    addStore: (dispensary, origin) => Promise.resolve(treez.addStore(dispensary, origin)),
     setFunctionsEnv: (extra) => stack.functions.setEnv(extra),
     runCron: (jobName) => stack.cron.run(jobName),
     signToken: (claims) => stack.signToken(claims),
-    readLog: async () => lines,
+    readLog: () => Promise.resolve(lines),
   })
   provideStack(project, stack)
   project.provide('stackRemote', remote.url)

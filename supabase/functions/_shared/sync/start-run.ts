@@ -2,6 +2,7 @@
 import type { SyncLog, SyncMode, SyncResult } from '../contracts/sync.ts'
 import type { Outside } from '../integrations/open-integration.ts'
 import { systemClock } from '../platform/clock.ts'
+import { AppError } from '../platform/errors.ts'
 import { claimRun } from './claimed-run.ts'
 import { runSlice } from './run-slice.ts'
 import { WORKER_SHARE } from './run-worker.ts'
@@ -57,8 +58,12 @@ export async function startRun(
   }
 }
 
+/** @throws AppError `integration_not_found` when it was deleted meanwhile, and its logs with it. */
 async function readLog({ db }: Outside, id: string): Promise<SyncLog> {
-  return await db.call<SyncLog>('read_sync_log', { p_sync_log_id: id })
+  // the Data API answers no row as one without values
+  const log = await db.call<SyncLog | { id: null } | null>('read_sync_log', { p_sync_log_id: id })
+  if (!log?.id) throw new AppError('integration_not_found')
+  return log
 }
 
 /** A run as `sync` and `sync-products` answer it: 200 when it has ended, 202 while it goes on. */

@@ -1,0 +1,144 @@
+// What if things happen to an integration while its run is under way?
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
+import { liveProducts, productRequests, soundCatalog } from '../support/compare-catalog.ts'
+import { endedRun } from '../support/ended-run.ts'
+import { type SyncAnswer, useFunctions } from '../support/functions.ts'
+import { createTeam, type Team } from '../support/people.ts'
+
+const functions = useFunctions()
+const { call, database } = functions
+let team: Team
+let store: TreezSimulator
+let id: string
+beforeEach(async () => {
+  team = await createTeam(database)
+  store = await functions.openStore({ products: 120 })
+  id = (await functions.connect(team.manager, team.organizationId, store)).id
+  store.control.clear()
+})
+
+/** Starts a sync and does `work` after the store has given page 1 and before it gives page 2. */
+async function whileRunning(
+  work: () => Promise<unknown>,
+  sync = () => functions.syncProducts(team.manager, id),
+): Promise<SyncAnswer> {
+  store.control.setFault({ kind: 'slow', delay_ms: 800, after: 1, path: 'product_list' })
+  const answer = sync()
+  await vi.waitFor(() => expect(productRequests(store)).toHaveLength(1), { interval: 5 })
+  await work()
+  return await answer
+}
+
+const runsOf = (integrationId: string) =>
+  database.admin`
+    select status, mode, error ->> 'code' as code from public.sync_logs
+    where integration_id = ${integrationId} order by created_at`
+
+describe('a run under way', () => {
+  it('ends when the account is disconnected, and writes nothing afterwards', async () => {
+    const answer = await whileRunning(() =>
+      call(team.manager, '/integrations/disconnect', { integration_id: id, delete_data: true })
+    )
+
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { success: false, status: 'failed', error_code: 'integration_disconnected' },
+    })
+    expect(await liveProducts(database, id)).toEqual([])
+  })
+
+  it('goes on when the integration is paused', async () => {
+    const answer = await whileRunning(() =>
+      call(team.manager, '/integrations/update', { integration_id: id, paused: true })
+    )
+
+    expect(answer.body).toMatchObject({ status: 'success', stats: { created: 120 } })
+    const [integration] = await database.admin`
+      select status from public.integrations where id = ${id}`
+    expect(integration).toEqual({ status: 'paused' })
+  })
+
+  it('goes on with the credentials it has when new ones are saved', async () => {
+    const answer = await whileRunning(() =>
+      call(team.manager, '/integrations/update', {
+        integration_id: id,
+        credentials: store.credentials.v2,
+      })
+    )
+
+    expect(answer.body).toMatchObject({ status: 'success', stats: { created: 120 } })
+    expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+  })
+
+  it('is answered as not found when its organization is deleted', async () => {
+    const answer = await whileRunning(() =>
+      database.actAs(
+        team.owner,
+        (sql) => sql`delete from public.organizations where id = ${team.organizationId}`,
+      )
+    )
+
+    expect(answer).toMatchObject({ status: 404, body: { code: 'integration_not_found' } })
+    expect(await database.admin`select 1 from public.products where integration_id = ${id}`)
+      .toEqual([])
+  })
+
+  it('is joined by whoever asks for no more than it does', async () => {
+    let joined: Promise<SyncAnswer> | undefined
+    const first = await whileRunning(async () => {
+      joined = functions.sync(team.owner, id, { mode: 'incremental' })
+    })
+    const second = await joined
+
+    expect(second?.body).toEqual(first.body)
+    expect(await runsOf(id)).toHaveLength(1)
+  })
+
+  it('is followed by another when a full one is asked for while a delta is read', async () => {
+    await functions.syncProducts(team.manager, id)
+    store.control.remove(2)
+    store.control.change(60)
+    store.control.clear()
+    let full: Promise<SyncAnswer> | undefined
+
+    const delta = await whileRunning(
+      async () => {
+        full = functions.sync(team.owner, id, { mode: 'full' })
+        await vi.waitFor(async () => expect(await runsOf(id)).toHaveLength(3), { interval: 5 })
+      },
+      () => functions.sync(team.manager, id, { mode: 'incremental' }),
+    )
+    const log = await endedRun(database, (await full)!.body.sync_log_id)
+
+    expect(delta.body).toMatchObject({ status: 'success', stats: { updated: 60, deleted: 0 } })
+    expect(log).toMatchObject({ mode: 'full', status: 'success', deleted_count: 2 })
+    expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+  })
+})
+
+describe('an account', () => {
+  it('is asked for a token once, which all runs share', async () => {
+    await functions.syncProducts(team.manager, id)
+    await functions.syncProducts(team.manager, id)
+
+    expect(store.requests.filter(({ path }) => path.includes('gettokens'))).toEqual([])
+  })
+
+  it('has its rows brought up to date when its settings change', async () => {
+    await functions.syncProducts(team.manager, id)
+    const updated = await call(team.manager, '/integrations/update', {
+      integration_id: id,
+      settings: { ...store.settings, currency: 'CAD' },
+    })
+
+    const { body } = await functions.syncProducts(team.manager, id)
+
+    const currencies = await database.admin`
+      select distinct price_currency from public.products
+      where integration_id = ${id} and deleted_at is null`
+    expect(updated.status).toBe(200)
+    expect(body.stats).toMatchObject({ updated: 120, unchanged: 0 })
+    expect(currencies).toEqual([{ price_currency: 'CAD' }])
+  })
+})
