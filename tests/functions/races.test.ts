@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 /** Starts a sync and does `work` after the store has given page 1 and before it gives page 2. */
 async function whileRunning(
-  work: () => Promise<unknown>,
+  work: () => unknown,
   sync = () => functions.syncProducts(team.manager, id),
 ): Promise<SyncAnswer> {
   store.control.setFault({ kind: 'slow', delay_ms: 800, after: 1, path: 'product_list' })
@@ -86,7 +86,7 @@ describe('a run under way', () => {
 
   it('is joined by whoever asks for no more than it does', async () => {
     let joined: Promise<SyncAnswer> | undefined
-    const first = await whileRunning(async () => {
+    const first = await whileRunning(() => {
       joined = functions.sync(team.owner, id, { mode: 'incremental' })
     })
     const second = await joined
