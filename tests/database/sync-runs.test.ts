@@ -175,7 +175,7 @@ describe('claiming', () => {
       progress: {},
       has_rows: false,
       since: null,
-      batch_size: 1000,
+      batch_size: 2000,
       allow_mass_delete: false,
       integration: { id: integration.id },
       credentials: { api_key: 'k' },
