@@ -104,6 +104,35 @@ describe('a catalog', () => {
   })
 })
 
+describe('a colleague', () => {
+  it('invited as a viewer reads the catalog, and may not sync it', async () => {
+    const store = await functions.openStore({ products: 5 })
+    const [shop, colleague] = [await openShop(), await openShop('Their own')]
+    const { id } = await shop.connect(store)
+    await shop.sync(id)
+    const { data: { user } } = await colleague.supabase.auth.getUser()
+    const invitation = good(
+      await shop.plugboard.organizations.invite({
+        organization_id: shop.organizationId,
+        email: user!.email!,
+        role: 'viewer',
+      }),
+    )
+    const before = await colleague.supabase.from('products').select('source_id')
+
+    good(await colleague.plugboard.organizations.acceptInvitation({ token: invitation.token }))
+    const after = await colleague.supabase.from('products').select('source_id')
+    const refused = await colleague.plugboard.syncs.start({
+      integration_id: id,
+      stream: 'products',
+    })
+
+    expect(before.data).toEqual([])
+    expect(after.data).toHaveLength(5)
+    expect(refused.error).toMatchObject({ code: 'not_a_manager', status: 403 })
+  })
+})
+
 describe('an incremental sync', () => {
   it('reads what changed and nothing else', async () => {
     const store = await functions.openStore({ products: 200 })

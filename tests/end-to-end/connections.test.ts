@@ -121,6 +121,39 @@ describe('a JSON feed', () => {
   })
 })
 
+describe('a JSON feed that has nothing in it any more', () => {
+  it('is asked about, and deletes its products when a person says so', async () => {
+    const feed = await startJsonFeedSimulator({ products: 30, wrapped: true })
+    const shop = await openShop()
+    const { id } = good(
+      await shop.plugboard.integrations.connect({
+        organization_id: shop.organizationId,
+        connector: 'json-feed',
+        settings: { url: feed.url },
+        credentials: {},
+      }),
+    )
+    await shop.sync(id)
+    feed.products.length = 0
+
+    const held = await shop.sync(id)
+    const afterHeld = await liveProducts(database, id)
+    const allowed = good(
+      await shop.plugboard.syncs.start({
+        integration_id: id,
+        stream: 'products',
+        allow_mass_delete: true,
+      }),
+    )
+    await feed.stop()
+
+    expect(held).toMatchObject({ status: 'partial', error: { code: 'mass_delete_held' } })
+    expect(afterHeld).toHaveLength(30)
+    expect(allowed).toMatchObject({ status: 'success', stats: { deleted: 30 } })
+    expect(await liveProducts(database, id)).toEqual([])
+  })
+})
+
 describe('a direct connection', () => {
   beforeAll(() =>
     functions.remote.setFunctionsEnv({ PLUGBOARD_DATABASE_URL: inject('stack').dbUrl })

@@ -191,6 +191,21 @@ describe('/integrations/connect', () => {
   })
 })
 
+describe('/integrations/update', () => {
+  it('refuses to change nothing', async () => {
+    const { manager, integrationId } = await makeWorld(functions, store)
+    const update = (change: Record<string, unknown>) =>
+      call(manager, '/integrations/update', { integration_id: integrationId, ...change })
+
+    const nothing = await update({})
+    const something = await update({ name: 'Riverside' })
+
+    expect(nothing).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
+    expect(nothing.body.detail).toContain('at least one of')
+    expect(something).toMatchObject({ status: 200, body: { name: 'Riverside' } })
+  })
+})
+
 describe('/sync', () => {
   it.each(['/sync', '/sync/replay'])('%s knows the streams there are', async (path) => {
     const { manager, integrationId } = await makeWorld(functions, store)

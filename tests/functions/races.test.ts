@@ -118,6 +118,21 @@ describe('a run under way', () => {
 })
 
 describe('an account', () => {
+  it('that is connected twice at once is one integration with one set of credentials', async () => {
+    const other = await functions.openStore()
+
+    const connected = await Promise.all([
+      functions.connect(team.manager, team.organizationId, other),
+      functions.connect(team.owner, team.organizationId, other),
+    ])
+
+    const key = other.credentials.v2.api_key
+    const held = await database.admin`
+      select 1 from vault.decrypted_secrets where decrypted_secret like ${`%${key}%`}`
+    expect(connected[0].id).toBe(connected[1].id)
+    expect(held).toHaveLength(1)
+  })
+
   it('is asked for a token once, which all runs share', async () => {
     await functions.syncProducts(team.manager, id)
     await functions.syncProducts(team.manager, id)

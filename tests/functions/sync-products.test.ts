@@ -25,15 +25,13 @@ describe('the answer', () => {
 
     const answer = await functions.syncProducts(team.manager, integration.id)
 
-    expect(answer).toMatchObject({
-      status: 200,
-      body: {
-        success: true,
-        sync_log_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
-        stats: { fetched: 120, created: 120, updated: 0, unchanged: 0, errors: 0 },
-      },
+    expect(answer.status).toBe(200)
+    expect(answer.body).toEqual({
+      success: true,
+      sync_log_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      stats: { fetched: 120, created: 120, updated: 0, unchanged: 0, deleted: 0, errors: 0 },
+      status: 'success',
     })
-    expect(answer.body).not.toHaveProperty('error')
     expect(await liveProducts(database, integration.id)).toEqual(soundCatalog(store))
   })
 
