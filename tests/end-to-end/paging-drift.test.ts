@@ -1,29 +1,12 @@
 // What if the list moves while it is read? Nothing that is still there may be deleted.
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
+import { betweenPages } from '../support/between-pages.ts'
 import { liveProducts, productRequests, soundCatalog } from '../support/compare-catalog.ts'
 import { useFunctions } from '../support/functions.ts'
 import { openShop } from '../support/shop.ts'
 
 const functions = useFunctions()
 const { database } = functions
-
-/** Starts a sync and does `work` when the store has answered with page 1 and not yet with page 2. */
-async function betweenPages(
-  store: Awaited<ReturnType<typeof functions.openStore>>,
-  sync: () => Promise<unknown>,
-  work: () => void,
-): Promise<void> {
-  store.control.clear()
-  store.control.setFault({ kind: 'slow', delay_ms: 1_000, after: 1, path: 'product_list' })
-  const syncing = sync()
-  await vi.waitFor(() => expect(productRequests(store)).toHaveLength(1), {
-    interval: 5,
-    timeout: 5_000,
-  })
-  work()
-  expect(productRequests(store)).toHaveLength(1)
-  await syncing
-}
 
 it('a product removed from page 1 while page 2 is on its way: the one that is skipped stays', async () => {
   const store = await functions.openStore({ products: 150 })

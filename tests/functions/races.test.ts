@@ -1,7 +1,8 @@
 // What if things happen to an integration while its run is under way?
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
-import { liveProducts, productRequests, soundCatalog } from '../support/compare-catalog.ts'
+import { betweenPages } from '../support/between-pages.ts'
+import { liveProducts, soundCatalog } from '../support/compare-catalog.ts'
 import { endedRun } from '../support/ended-run.ts'
 import { type SyncAnswer, useFunctions } from '../support/functions.ts'
 import { createTeam, type Team } from '../support/people.ts'
@@ -18,22 +19,22 @@ beforeEach(async () => {
   store.control.clear()
 })
 
-/** Starts a sync and does `work` after the store has given page 1 and before it gives page 2. */
-async function whileRunning(
+const whileRunning = (
   work: () => unknown,
   sync = () => functions.syncProducts(team.manager, id),
-): Promise<SyncAnswer> {
-  store.control.setFault({ kind: 'slow', delay_ms: 800, after: 1, path: 'product_list' })
-  const answer = sync()
-  await vi.waitFor(() => expect(productRequests(store)).toHaveLength(1), { interval: 5 })
-  await work()
-  return await answer
-}
+): Promise<SyncAnswer> => betweenPages(store, sync, work)
 
 const runsOf = (integrationId: string) =>
   database.admin`
     select status, mode, error ->> 'code' as code from public.sync_logs
     where integration_id = ${integrationId} order by created_at`
+
+/** Changes with each call of start_sync: whoever locks a row leaves the transaction's id in it. */
+async function streamLock(): Promise<string> {
+  const [stream] = await database.admin`
+    select xmax::text from public.sync_streams where integration_id = ${id}`
+  return stream?.xmax
+}
 
 describe('a run under way', () => {
   it('ends when the account is disconnected, and writes nothing afterwards', async () => {
@@ -86,8 +87,10 @@ describe('a run under way', () => {
 
   it('is joined by whoever asks for no more than it does', async () => {
     let joined: Promise<SyncAnswer> | undefined
-    const first = await whileRunning(() => {
+    const first = await whileRunning(async () => {
+      const before = await streamLock()
       joined = functions.sync(team.owner, id, { mode: 'incremental' })
+      await vi.waitFor(async () => expect(await streamLock()).not.toBe(before), { interval: 5 })
     })
     const second = await joined
 

@@ -28,6 +28,8 @@ export type Fault =
     | { kind: 'reset' }
     /** The right answer, late. */
     | { kind: 'slow'; delay_ms: number }
+    /** The right answer, once this has settled: for callers in the same process. */
+    | { kind: 'hold'; until: Promise<unknown> }
     /** 200 and no records, as if the account had nothing. */
     | { kind: 'empty' }
     /** 200 with the platform's own error envelope. */
@@ -38,6 +40,7 @@ export type Fault =
     | { kind: 'repeated_page' }
   )
 
+/** What the control API takes. */
 export const FAULT_KINDS: ReadonlySet<string> = new Set<Fault['kind']>([
   'status',
   'retry_after',

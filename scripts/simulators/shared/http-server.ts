@@ -122,6 +122,9 @@ async function respond(
     case 'slow':
       await new Promise((resolve) => setTimeout(resolve, fault.delay_ms))
       break
+    case 'hold':
+      await fault.until
+      break
   }
   const answer = await options.answer({ ...request, fault })
   log(answer.status ?? 200)
