@@ -8,13 +8,17 @@ import type postgres from 'postgres'
 type InnerConnection = { onclose?: ((error: unknown) => void) | null }
 
 /** Postgres says that it goes away, or the driver that the socket has closed. */
-const LOST = /^(57P0[1-5]|CONNECTION_)/
+const isLoss = (error: unknown) =>
+  error instanceof Error && 'code' in error && /^(57P0[1-5]|CONNECTION_)/.test(String(error.code))
 
 /** Makes reserved connections of `sql` refuse queries after they were lost. */
 export function refuseLostConnections(sql: postgres.Sql): void {
   const reserve = sql.reserve.bind(sql)
   sql.reserve = async () => {
-    const reserved = await reserve()
+    // connected anew, the driver first reports the error that ended the connection before
+    const reserved = await reserve().catch((error) =>
+      isLoss(error) ? reserve() : Promise.reject(error)
+    )
     const { unsafe, release } = reserved
     let lost: unknown = null
     const watched = {
@@ -27,7 +31,7 @@ export function refuseLostConnections(sql: postgres.Sql): void {
     const run = (...[text, parameters, options]: Parameters<typeof unsafe>) => {
       if (lost) return Promise.reject(lost)
       return unsafe(text, parameters, { ...options, ...watched }).catch((error: unknown) => {
-        if (LOST.test(String((error as { code?: string }).code))) lost ??= error
+        if (isLoss(error)) lost ??= error
         throw error
       })
     }

@@ -2,6 +2,8 @@
 import process from 'node:process'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTreezSimulator, type TreezSimulator } from '../../scripts/simulators/treez.ts'
+import { directDatabase } from '../../supabase/functions/_shared/platform/database.ts'
+import { runWorker } from '../../supabase/functions/_shared/sync/run-worker.ts'
 import { type CommitGate, installCommitGate } from '../support/commit-gate.ts'
 import {
   byId,
@@ -9,6 +11,7 @@ import {
   drained,
   expectSettled,
   type FaultStack,
+  queueSync,
   restoreBudgets,
   startFaultStack,
 } from '../support/fault-stack.ts'
@@ -99,6 +102,30 @@ describe('Postgres restarts during a write', () => {
       expect(commits.filter((commit) => commit === 'restart')).toHaveLength(1)
     },
   )
+})
+
+describe('Postgres restarts while an engine writes over a direct connection', () => {
+  it.each(['fast', 'immediate'] as const)('%s: the write is sent again', async (mode) => {
+    changeTheStore()
+    await restoreBudgets(faulty)
+    const direct = directDatabase(faulty.stack.dbUrl)
+    await gate.close('batch 2')
+    const log = await queueSync(faulty, integrationId)
+    const running = runWorker(faulty.outside({ db: direct }))
+    await gate.reached()
+
+    await faulty.stack.postgres.restart(mode)
+    await gate.open()
+
+    await running
+    await direct.end()
+    expect(await expectSettled(faulty, integrationId, catalog())).toMatchObject({
+      id: log.id,
+      attempt_count: 1,
+      created_count: 55,
+      deleted_count: 55,
+    })
+  })
 })
 
 describe('Postgres restarts between two writes', () => {

@@ -66,7 +66,7 @@ describe('eight workers start at the same moment', () => {
     ])
     const [token] = await faulty.admin`
       select decrypted_secret as text from vault.decrypted_secrets where name = 'plugboard_worker_token'`
-    const direct = directDatabase(faulty.stack.dbUrl.replace('//postgres:', '//supabase_admin:'))
+    const direct = directDatabase(faulty.stack.dbUrl)
     const race = async () => {
       await restoreBudgets(faulty)
       await Promise.all([

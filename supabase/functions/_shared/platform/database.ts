@@ -31,14 +31,22 @@ export class DatabaseError extends Error {
     return /^2[23]/.test(this.code)
   }
 
-  /** The connection or the moment is at fault. */
+  /** The connection is at fault, or two transactions that met: the same call may work at once. */
   get isTransient(): boolean {
     return this.code === '' || /^(08|53|57P0|40)/.test(this.code) ||
       /^PGRST00[0-3]$/.test(this.code)
   }
+
+  /** Waiting helps: transient, or the database was too busy (time-outs of a statement or a lock). */
+  get isPassing(): boolean {
+    return this.isTransient || this.code === '57014' || this.code === '55P03'
+  }
 }
 
 type Options = { clock?: Clock; random?: () => number }
+
+/** Longer than the longest statement_timeout of the functions called here (60 s), shorter than a lease. */
+const CALL_TIMEOUT_MS = 65_000
 
 /** Calls through PostgREST. `admin` is the secret key's client: engines act for the service. */
 export function dataApiDatabase(
@@ -49,15 +57,11 @@ export function dataApiDatabase(
     call: <T>(name: string, args: Record<string, unknown>) =>
       again(options, async () => {
         const { data, error, status } = await admin.rpc(name, args)
-        if (error) {
-          throw toError(
-            status >= 500 && !error.code ? '' : error.code,
-            error.message,
-            error.details,
-            error,
-          )
-        }
-        return data as T
+          .abortSignal(AbortSignal.timeout(CALL_TIMEOUT_MS))
+        if (!error) return data as T
+        const code = status >= 500 && !error.code ? '' : error.code
+        // only hint, never details: those quote the row
+        throw toError(code, error.message, error.details, { code, hint: error.hint })
       }),
     end: () => Promise.resolve(),
   }
@@ -86,13 +90,12 @@ export function directDatabase(
           )
           return (rows[0]?.answer ?? null) as T
         } catch (error) {
-          const { code, message, detail } = error as {
-            code?: string
-            message: string
-            detail?: string
+          // anything else is the driver's: the connection is gone (CONNECTION_CLOSED, EPIPE)
+          if (error instanceof postgres.PostgresError) {
+            const { code, message, detail, hint } = error
+            throw toError(code, message, detail, { code, hint })
           }
-          // the driver names a lost connection in words (CONNECTION_CLOSED), Postgres in five characters
-          throw toError(code?.length === 5 ? code : '', message, detail, error)
+          throw toError('', error instanceof Error ? error.message : String(error), null, error)
         }
       }),
     end: () => sql.end({ timeout: 5 }),
