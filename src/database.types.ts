@@ -61,7 +61,7 @@ export type Database = {
           'category': string
           'credentials_schema': NonNullable<Json>
           'description': string
-          'docs_url': string | null
+          'docs_url': string
           'name': string
           'settings_schema': NonNullable<Json>
           'slug': string
@@ -76,7 +76,7 @@ export type Database = {
           'category': string
           'credentials_schema': NonNullable<Json>
           'description': string
-          'docs_url'?: string | null
+          'docs_url': string
           'name': string
           'settings_schema': NonNullable<Json>
           'slug': string
@@ -90,7 +90,7 @@ export type Database = {
           'category'?: string
           'credentials_schema'?: NonNullable<Json>
           'description'?: string
-          'docs_url'?: string | null
+          'docs_url'?: string
           'name'?: string
           'settings_schema'?: NonNullable<Json>
           'slug'?: string
@@ -604,7 +604,7 @@ export type Database = {
         Returns: Json
       }
       'claim_sync_run': {
-        Args: { 'p_lease_seconds'?: number; 'p_sync_log_id'?: string }
+        Args: { 'p_lease_seconds'?: number; 'p_lease_token'?: string; 'p_sync_log_id'?: string }
         Returns: Json
       }
       'connect_integration': {
@@ -838,7 +838,12 @@ export type Database = {
         Returns: undefined
       }
       'save_integration_token': {
-        Args: { 'p_access_token': string; 'p_expires_at'?: string; 'p_integration_id': string }
+        Args: {
+          'p_access_token': string
+          'p_credentials_id'?: string
+          'p_expires_at'?: string
+          'p_integration_id': string
+        }
         Returns: undefined
       }
       'start_sync': {

@@ -43,7 +43,6 @@ begin
   raise exception using errcode = 'PB001', message = refuse.code, detail = coalesce(refuse.detail, '');
 end;
 $$;
-grant execute on function private.refuse(text, text) to authenticated, service_role;
 
 -- Time partitions live in private, so that the Data API never shows them beside their parent.
 -- Makes the partition of this period and of the next `ahead`; safe to call again. Rows that came before

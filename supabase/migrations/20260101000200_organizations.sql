@@ -172,9 +172,12 @@ alter table public.organization_invitations enable row level security;
 create policy "managers read invitations"
   on public.organization_invitations for select to authenticated
   using (organization_id = any ((select private.organization_ids('manager'))::uuid[]));
-create policy "managers withdraw invitations"
+create policy "owners withdraw any invitation, managers those of members and viewers"
   on public.organization_invitations for delete to authenticated
-  using (organization_id = any ((select private.organization_ids('manager'))::uuid[]));
+  using (
+    organization_id = any ((select private.organization_ids('owner'))::uuid[])
+    or (role in ('member', 'viewer') and organization_id = any ((select private.organization_ids('manager'))::uuid[]))
+  );
 grant select, delete on public.organization_invitations to authenticated;
 grant select on public.organization_invitations to service_role;
 
@@ -184,6 +187,16 @@ create table private.invitation_tokens (
   token_hash bytea not null unique
 );
 alter table private.invitation_tokens enable row level security;
+
+-- The least role that may invite someone as `role`.
+create function private.role_to_invite(role text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select case when role_to_invite.role in ('owner', 'manager') then 'owner' else 'manager' end;
+$$;
 
 -- Definer's rights: the token's hash is out of the caller's reach, and roles are judged here.
 create function private.invite_member(organization_id uuid, email text, role text)
@@ -195,7 +208,7 @@ as $$
 declare
   token text := encode(extensions.gen_random_bytes(32), 'hex');
   invitation public.organization_invitations;
-  needed_role text := case when invite_member.role in ('owner', 'manager') then 'owner' else 'manager' end;
+  needed_role text := private.role_to_invite(invite_member.role);
 begin
   if not (invite_member.organization_id = any (private.organization_ids('viewer'))) then
     perform private.refuse('organization_not_found');
@@ -203,6 +216,15 @@ begin
   if not (invite_member.organization_id = any (private.organization_ids(needed_role))) then
     perform private.refuse('not_a_manager',
       format('Only an organization''s %s may invite a %s.', needed_role, invite_member.role));
+  end if;
+  -- as in the policy: a manager may not replace what only an owner could have sent
+  if exists (
+    select 1 from public.organization_invitations as earlier
+    where earlier.organization_id = invite_member.organization_id
+      and earlier.email = lower(btrim(invite_member.email)) and earlier.accepted_at is null
+      and not (earlier.organization_id = any (private.organization_ids(private.role_to_invite(earlier.role))))
+  ) then
+    perform private.refuse('not_a_manager', 'An owner has invited this person already.');
   end if;
   delete from public.organization_invitations as earlier
   where earlier.organization_id = invite_member.organization_id
@@ -229,7 +251,7 @@ comment on function public.invite_member(uuid, text, text) is
 grant execute on function public.invite_member(uuid, text, text) to authenticated;
 
 -- Definer's rights: the invited person is not a member yet. Token and confirmed address must both fit,
--- so a forwarded link admits nobody else.
+-- so a forwarded link admits nobody else; and whoever invited must still have the right to.
 create function private.accept_invitation(token text)
 returns uuid
 language plpgsql
@@ -246,6 +268,11 @@ begin
   where secret.token_hash = extensions.digest(accept_invitation.token, 'sha256')
     and open.accepted_at is null and open.expires_at > now()
     and lower(person.email) = open.email and person.email_confirmed_at is not null
+    and exists (
+      select 1 from public.organization_members as inviter
+      where inviter.organization_id = open.organization_id and inviter.user_id = open.invited_by
+        and private.role_rank(inviter.role) >= private.role_rank(private.role_to_invite(open.role))
+    )
   for update of open;
   if not found then
     perform private.refuse('invitation_not_found', 'The invitation is unknown, used, withdrawn, expired, or meant for another address.');

@@ -30,11 +30,11 @@ create table private.activity_logs_default partition of public.activity_logs def
 alter table private.activity_logs_default enable row level security;
 select private.ensure_partitions('public.activity_logs', 'month');
 
--- Writes one line. Without an actor it is the signed-in caller, or the system. Definer's rights: callers
+-- Writes one line. Without an actor it is the signed-in caller, actor_type, or what the token says. Definer's rights: callers
 -- of the triggers below may not write here. While an organization is being deleted there is nothing to write to.
 create function private.record_activity(
   organization_id uuid, action text, subject_type text, subject_id text,
-  detail jsonb default '{}', outcome text default 'success', actor_id uuid default null
+  detail jsonb default '{}', outcome text default 'success', actor_id uuid default null, actor_type text default null
 )
 returns void
 language plpgsql
@@ -46,7 +46,12 @@ declare
 begin
   insert into public.activity_logs (organization_id, actor_type, actor_id, action, outcome, subject_type, subject_id, detail)
   select organization.id,
-    case when actor is not null then 'user' when (select auth.role()) = 'service_role' then 'service' else 'system' end,
+    case
+      when actor is not null then 'user'
+      when record_activity.actor_type is not null then record_activity.actor_type
+      when (select auth.role()) = 'service_role' then 'service'
+      else 'system'
+    end,
     actor, record_activity.action, record_activity.outcome, record_activity.subject_type, record_activity.subject_id,
     record_activity.detail
   from public.organizations as organization

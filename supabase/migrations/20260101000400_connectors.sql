@@ -6,7 +6,7 @@ create table public.connectors (
   name text not null,
   description text not null,
   category text not null,
-  docs_url text,
+  docs_url text not null,
   auth_type text not null,
   settings_schema jsonb not null, -- JSON Schema: what a connect form asks for
   credentials_schema jsonb not null, -- JSON Schema: the secret part of that form

@@ -112,7 +112,8 @@ as $$
   select set_config('plugboard.actor_id', coalesce(act_as.actor_id::text, ''), true);
 $$;
 
--- Puts credentials into Vault; replaces the ones held and forgets a token made from them.
+-- Puts credentials into Vault; replaces the ones held and forgets a token made from them. Whoever works
+-- with the old ones loses its run, which goes on with the new ones.
 create function private.store_credentials(integration_id uuid, credentials jsonb)
 returns void
 language plpgsql
@@ -124,6 +125,8 @@ begin
   on conflict on constraint integration_credentials_pkey do update
     set credentials_secret_id = excluded.credentials_secret_id, token_secret_id = null, token_expires_at = null,
         updated_at = now();
+  update private.sync_runs as run set lease_token = null, leased_at = null, lease_expires_at = null
+  where run.integration_id = store_credentials.integration_id;
 end;
 $$;
 
@@ -179,6 +182,8 @@ set search_path = ''
 as $$
 declare
   changed public.integrations;
+  -- the endpoint has tried new settings and credentials at the platform
+  is_proved boolean := p_settings is not null or p_credentials is not null;
 begin
   perform private.act_as(p_actor_id);
   update public.integrations as held set
@@ -188,11 +193,11 @@ begin
     status = case
       when p_paused and held.status in ('connected', 'error') then 'paused'
       when not p_paused and held.status = 'paused' then 'connected'
-      when p_credentials is not null and held.status = 'error' then 'connected'
+      when is_proved and held.status = 'error' then 'connected'
       else held.status
     end,
-    consecutive_failures = case when p_credentials is not null then 0 else held.consecutive_failures end,
-    last_error = case when p_credentials is not null then null else held.last_error end
+    consecutive_failures = case when is_proved then 0 else held.consecutive_failures end,
+    last_error = case when is_proved then null else held.last_error end
   where held.id = p_integration_id
   returning * into changed;
   if not found then
@@ -204,8 +209,11 @@ begin
   if p_credentials is not null then
     perform private.store_credentials(changed.id, p_credentials);
   end if;
+  if changed.status = 'paused' then
+    perform private.end_open_runs(changed.id, 'integration_paused', 'The integration was paused while this run was open.');
+  end if;
   -- a new rhythm, a repaired account and a lifted pause all start with a run now
-  if p_sync_interval_minutes is not null or p_credentials is not null or p_paused is false then
+  if p_sync_interval_minutes is not null or is_proved or p_paused is false then
     update public.sync_streams set next_sync_at = now() where integration_id = changed.id;
   end if;
   return changed;
@@ -221,6 +229,7 @@ returns public.integrations
 language plpgsql
 security definer
 set search_path = ''
+set statement_timeout = '60s' -- deleting the data of a large account
 as $$
 declare
   left_over public.integrations;
@@ -244,7 +253,7 @@ $$;
 grant execute on function public.disconnect_integration(uuid, boolean, uuid) to service_role;
 
 -- What the engine needs to speak to an account, credentials in the clear.
--- { integration, credentials, token: { access_token, expires_at } | null }, or null when unknown.
+-- { integration, credentials_id, credentials, token: { access_token, expires_at } | null }, or null when unknown.
 create function public.open_integration(p_integration_id uuid)
 returns jsonb
 language sql
@@ -254,6 +263,7 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'integration', to_jsonb(integration),
+    'credentials_id', held.credentials_secret_id,
     'credentials', (
       select secret.decrypted_secret::jsonb from vault.decrypted_secrets as secret where secret.id = held.credentials_secret_id
     ),
@@ -268,8 +278,11 @@ as $$
 $$;
 grant execute on function public.open_integration(uuid) to service_role;
 
--- Keeps a token exchanged for the credentials, or forgets it when given null.
-create function public.save_integration_token(p_integration_id uuid, p_access_token text, p_expires_at timestamptz default null)
+-- Keeps a token exchanged for the credentials, or forgets it when given null. With p_credentials_id only
+-- while those are still the credentials held.
+create function public.save_integration_token(
+  p_integration_id uuid, p_access_token text, p_expires_at timestamptz default null, p_credentials_id uuid default null
+)
 returns void
 language plpgsql
 security definer
@@ -280,10 +293,11 @@ begin
     token_secret_id = case when p_access_token is not null then vault.create_secret(p_access_token) end,
     token_expires_at = p_expires_at,
     updated_at = now()
-  where held.integration_id = p_integration_id;
+  where held.integration_id = p_integration_id
+    and (p_credentials_id is null or held.credentials_secret_id = p_credentials_id);
 end;
 $$;
-grant execute on function public.save_integration_token(uuid, text, timestamptz) to service_role;
+grant execute on function public.save_integration_token(uuid, text, timestamptz, uuid) to service_role;
 
 -- The outcome of a check call. An error the owner has to mend puts the integration into error; a
 -- good check takes it out again.
@@ -296,6 +310,12 @@ as $$
 declare
   checked public.integrations;
 begin
+  if p_error is null then
+    -- the account works again: do not wait for the pause after its failures
+    update public.sync_streams as stream set next_sync_at = now()
+    from public.integrations as integration
+    where stream.integration_id = p_integration_id and integration.id = p_integration_id and integration.status = 'error';
+  end if;
   update public.integrations as held set
     last_checked_at = now(),
     last_error = case when held.status in ('connected', 'error') then p_error else held.last_error end,

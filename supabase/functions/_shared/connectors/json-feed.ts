@@ -57,7 +57,6 @@ export const jsonFeed = defineConnector({
   auth: noAuth(),
   baseUrl: ({ url }) => url,
   rateLimit: { requestsPerSecond: 1, burst: 5 },
-  budgetKey: ({ settings }) => `json-feed:${new URL(settings.url).host}`,
   accountId: ({ settings }) => new URL(settings.url).href.split('#')[0]!,
   streams: {
     products: {

@@ -1,5 +1,6 @@
 // Connects an account: settings and credentials are proved against the platform before anything is kept.
 import { openAccount } from '../connectors/account.ts'
+import { contentHash } from '../connectors/content-hash.ts'
 import type { Connector } from '../connectors/define-connector.ts'
 import { memoryTokenCache } from '../connectors/token-cache.ts'
 import type { Integration } from '../contracts/integrations.ts'
@@ -120,7 +121,7 @@ async function prove(
   const account = openAccount({
     connector,
     ...values,
-    http: accountHttp(connector, values, outside),
+    http: accountHttp(connector, unprovedKey(connector, values), outside),
     clock: outside.clock ?? systemClock,
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens,
@@ -130,6 +131,11 @@ async function prove(
   } catch (error) {
     throw asInputError(error, connector)
   }
+}
+
+/** A stranger who names somebody's account must not use up that account's turns, nor open its circuit. */
+function unprovedKey({ slug }: Connector, values: Values): string {
+  return `${slug}:unproved:${contentHash(values.settings, values.credentials)}`
 }
 
 /** What the platform refuses while connecting is what the person typed. */

@@ -14,6 +14,8 @@ import type { Log } from '../platform/log.ts'
 /** What `public.open_integration` answers. */
 export type OpenIntegration = {
   integration: Integration
+  /** Changes when other credentials are entered; null without any. */
+  credentials_id: string | null
   credentials: Record<string, unknown> | null
   token: { access_token: string; expires_at: string } | null
 }
@@ -77,7 +79,7 @@ export function openIntegration(
   const account = openAccount({
     connector,
     ...values,
-    http: accountHttp(connector, values, outside, signal),
+    http: accountHttp(connector, connector.budgetKey(values), outside, signal),
     clock: outside.clock ?? systemClock,
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens: keptInVault(outside.db, open),
@@ -85,13 +87,17 @@ export function openIntegration(
   return { connector, account, settings: values.settings }
 }
 
-/** The HTTP client for one account: its budget, its guard. */
+/** What one answer may hold: as many records as a worker can map in its CPU time. */
+const MAX_RESPONSE_BYTES = 10 * 1024 * 1024
+
+/**
+ * The HTTP client for one account: its budget, its guard.
+ *
+ * @param budgetKey Who shares the budget.
+ */
 export function accountHttp(
   connector: Connector,
-  values: {
-    settings: Record<string, unknown>
-    credentials: Record<string, unknown>
-  },
+  budgetKey: string,
   outside: Outside,
   signal?: AbortSignal,
 ): HttpClient {
@@ -100,28 +106,30 @@ export function accountHttp(
     fetch: outside.fetch,
     log: outside.log,
     signal,
+    maxResponseBytes: MAX_RESPONSE_BYTES,
     allowPrivateNetworks: outside.environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS,
-    budget: databaseBudget(
-      outside.db,
-      connector.budgetKey(values),
-      connector.rateLimit,
-    ),
+    budget: databaseBudget(outside.db, budgetKey, connector.rateLimit),
   })
 }
 
 /** Access tokens are shared by all workers of an integration: exchanged once, kept until they expire. */
 function keptInVault(db: Database, open: OpenIntegration): TokenCache {
-  let token = open.token
-  const save = async (next: typeof token) => {
-    token = next
+  let given = open.token
+  const save = async (token: OpenIntegration['token']) => {
     await db.call('save_integration_token', {
       p_integration_id: open.integration.id,
-      p_access_token: next?.access_token ?? null,
-      p_expires_at: next?.expires_at ?? null,
+      p_access_token: token?.access_token ?? null,
+      p_expires_at: token?.expires_at ?? null,
+      p_credentials_id: open.credentials_id, // not over a token made from newer credentials
     })
   }
   return {
-    read: () => Promise.resolve(token),
+    // The first time it is the one we were opened with; later another worker may have renewed it.
+    async read() {
+      const token = given ?? (await readIntegration(db, open.integration.id)).token
+      given = null
+      return token
+    },
     write: save,
     clear: () => save(null),
   }

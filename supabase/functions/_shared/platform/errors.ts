@@ -51,11 +51,6 @@ export const ERRORS = {
     title: 'This address may not be called',
     next: 'owner',
   },
-  account_already_connected: {
-    status: 409,
-    title: 'This account is connected already',
-    next: 'owner',
-  },
   integration_paused: { status: 409, title: 'The integration is paused', next: 'owner' },
   integration_disconnected: {
     status: 409,

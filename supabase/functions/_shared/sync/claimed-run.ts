@@ -29,6 +29,8 @@ export async function claimRun(
 ): Promise<ClaimedRun | null> {
   const claimed = await db.call<ClaimedRun | null>('claim_sync_run', {
     p_sync_log_id: syncLogId ?? null,
+    // ours from the start: should the answer be lost, the same claim is answered again
+    p_lease_token: crypto.randomUUID(),
   })
   return claimed &&
     { ...claimed, progress: SyncProgress.parse(claimed.progress) }

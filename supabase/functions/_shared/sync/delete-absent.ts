@@ -2,9 +2,10 @@
 import type { Account } from '../connectors/account.ts'
 import type { Connector, Stream } from '../connectors/define-connector.ts'
 import type { Database } from '../platform/database.ts'
-import type { StoredError } from '../platform/errors.ts'
+import { AppError, type StoredError } from '../platform/errors.ts'
 import { type ClaimedRun, leaseArguments } from './claimed-run.ts'
 import { Collector } from './map-page.ts'
+import type { SliceBudget } from './run-slice.ts'
 import { writeBatch } from './write-batch.ts'
 
 type Absent =
@@ -14,6 +15,8 @@ type Absent =
     live: number
     absent: number
     held: boolean
+    /** A record the scan has seen; null when it saw none that is held here. */
+    witness: string | null
     source_ids: string[]
   }
 
@@ -26,65 +29,81 @@ export type AbsentOutcome =
   /** The mass-delete guard: a person has to agree. */
   | StoredError
 
-/** Deletes in parts, each committed with the progress. */
-export async function deleteAbsent(job: {
+type Job = {
   db: Database
   run: ClaimedRun
   account: Account
   connector: Connector
   stream: Stream
   settings: Record<string, unknown>
+  budget: SliceBudget
   isSpent: () => boolean
-}): Promise<AbsentOutcome> {
+}
+
+/** Found in one pass over the table. */
+const LISTED_AT_ONCE = 5_000
+
+/** Deletes in parts, each committed with the progress. */
+export async function deleteAbsent(job: Job): Promise<AbsentOutcome> {
   const { db, run, stream } = job
-  for (let parts = 0;; parts++) {
+  // a look-up asks for the witness beside the absent
+  const partSize = stream.lookup ? Math.max(1, stream.lookup.max - 1) : LISTED_AT_ONCE
+  for (;;) {
     const absent = await db.call<Absent>('list_absent', {
       ...leaseArguments(run),
       p_after: run.progress.absent_after,
-      p_limit: stream.lookup?.max ?? 500,
+      p_limit: LISTED_AT_ONCE,
     })
     if (absent.lost_scan) return 'lost_scan'
-    if (absent.held && run.progress.absent_after === '') {
-      return heldBack(run, absent)
-    }
-    const last = absent.source_ids.at(-1)
-    if (last === undefined) return 'done'
-    if (parts > 0 && job.isSpent()) return 'spent'
+    // the guard judges the whole, before the first part
+    if (absent.held && run.progress.absent_after === '') return heldBack(run, absent)
+    if (absent.source_ids.length === 0) return 'done'
 
-    const gone = stream.lookup ? await withoutFound(job, absent.source_ids) : absent.source_ids
-    const progress = { ...run.progress, absent_after: last }
-    await db.call('delete_absent', {
-      ...leaseArguments(run),
-      p_source_ids: gone,
-      p_progress: progress,
-      p_needs_two_scans: !stream.lookup && !stream.confirmsAbsence,
-    })
-    run.progress = progress
+    for (let start = 0; start < absent.source_ids.length; start += partSize) {
+      if (start > 0 && job.isSpent()) return 'spent'
+      const part = absent.source_ids.slice(start, start + partSize)
+      const gone = stream.lookup ? await withoutFound(job, part, absent.witness) : part
+      const progress = { ...run.progress, absent_after: part.at(-1) ?? '' }
+      await db.call('delete_absent', {
+        ...leaseArguments(run),
+        p_source_ids: gone,
+        p_progress: progress,
+        p_needs_two_scans: !stream.lookup && !stream.confirmsAbsence,
+      })
+      run.progress = progress
+    }
   }
 }
 
 /**
  * Asks the platform for each id: paging by number skips a record when an earlier one disappears
  * meanwhile. What is found is written like any other; the rest is answered.
+ *
+ * @param witness A record that is there: a look-up that does not find it proves nothing.
  */
 async function withoutFound(
-  { db, run, account, connector, stream, settings }: Parameters<
-    typeof deleteAbsent
-  >[0],
+  job: Job,
   source_ids: string[],
+  witness: string | null,
 ): Promise<string[]> {
+  const { db, run, account, connector, stream, settings, budget } = job
   const fetched_at = new Date().toISOString()
-  const records = await account.lookup(stream.name, source_ids)
-  if (records.length > 0) {
-    const collected = new Collector({
-      connector,
-      stream: stream.name,
-      settings,
+  const asked = witness === null ? source_ids : [witness, ...source_ids]
+  const records = await account.lookup(stream.name, asked)
+  budget.recordsLeft -= records.length
+  const found = new Set(records.map((record) => stream.id(record)))
+  if (witness !== null && !found.has(witness)) {
+    throw new AppError('provider_bad_answer', {
+      detail:
+        `${connector.name} does not find a record by its id that it has just listed, so nothing was deleted.`,
     })
-    collected.add({ records, fetched_at })
+  }
+  const returned = records.filter((record) => stream.id(record) !== witness)
+  if (returned.length > 0) {
+    const collected = new Collector({ connector, stream: stream.name, settings })
+    collected.add({ records: returned, fetched_at })
     await writeBatch(db, run, collected.take(), run.progress)
   }
-  const found = new Set(records.map((record) => stream.id(record)))
   return source_ids.filter((id) => !found.has(id))
 }
 

@@ -59,7 +59,7 @@ export class Collector {
       for (const id of deleted ? [source_id, ...supersedes] : supersedes) {
         this.#deletions.push(
           source_updated_at
-            ? { source_id: id, source_deleted_at: source_updated_at }
+            ? { source_id: id, source_deleted_at: earlier(source_updated_at, page.fetched_at) }
             : { source_id: id, absent_at: page.fetched_at },
         )
       }
@@ -72,8 +72,8 @@ export class Collector {
         content_hash: contentHash(columns, raw),
         source_data: raw,
       }
-      const earlier = this.#rows.get(source_id)
-      if (!earlier || isNewer(row, earlier)) this.#rows.set(source_id, row)
+      const held = this.#rows.get(source_id)
+      if (!held || isNewer(row, held)) this.#rows.set(source_id, row)
     }
     return watermark
   }
@@ -94,11 +94,18 @@ export class Collector {
   }
 }
 
+/** As private.merge_records orders versions: a time ahead of our reading counts as our reading. */
 function isNewer(row: RecordRow, than: RecordRow): boolean {
-  const order = Date.parse(row.source_updated_at ?? row.last_synced_at) -
-    Date.parse(than.source_updated_at ?? than.last_synced_at)
+  const order = orderOf(row) - orderOf(than)
   return order === 0 ? row.last_synced_at >= than.last_synced_at : order > 0
 }
+
+const orderOf = ({ source_updated_at, last_synced_at }: RecordRow) =>
+  Date.parse(
+    source_updated_at === null ? last_synced_at : earlier(source_updated_at, last_synced_at),
+  )
+
+const earlier = (a: string, b: string) => Date.parse(a) <= Date.parse(b) ? a : b
 
 function later(a: string | null, b: string | null): string | null {
   if (a === null || b === null) return a ?? b

@@ -7,7 +7,6 @@ import type { Batch } from './write-batch.ts'
 
 type OpenError = {
   id: string
-  source_key: string
   payload: unknown
   last_seen_at: string
 }

@@ -4,6 +4,7 @@ import { type Connector, findStream, type Stream } from '../connectors/define-co
 import type { SyncLog } from '../contracts/sync.ts'
 import { openIntegration, type Outside } from '../integrations/open-integration.ts'
 import { systemClock } from '../platform/clock.ts'
+import { DatabaseError } from '../platform/database.ts'
 import { AppError } from '../platform/errors.ts'
 import { type ClaimedRun, finishRun, releaseRun, restartRun } from './claimed-run.ts'
 import { deleteAbsent } from './delete-absent.ts'
@@ -32,6 +33,9 @@ const COMMIT_EVERY_MS = 1_000
 
 /** Calls still under way this long after the deadline are given up, well before the lease ends. */
 const GRACE_MS = 20_000
+
+/** Before a run goes on after a fault that may pass. Five tries at the same place end it. */
+const PAUSE_MS = 30_000
 
 /** A longer pause than this is not waited for: the run fails, and the schedule tries again. */
 const LONGEST_PAUSE_MS = 3_600_000
@@ -84,11 +88,7 @@ export async function runSlice(
   /** Gives the run back where waiting helps, and ends it where it does not. */
   async function leave(error: unknown): Promise<SliceOutcome> {
     const failure = describeFailure(error, run.integration)
-    const pauseMs = abort.signal.aborted
-      ? 0
-      : error instanceof AppError
-      ? error.retryAfterMs
-      : undefined
+    const pauseMs = abort.signal.aborted ? 0 : pauseFor(error, run)
     if (pauseMs !== undefined && pauseMs <= LONGEST_PAUSE_MS) {
       log.info('run released', { reason: failure.code, pause_ms: pauseMs })
       await releaseRun(outside.db, run, { pauseMs, error: failure })
@@ -100,6 +100,18 @@ export async function runSlice(
       log: await finishRun(outside.db, run, 'failed', failure),
     }
   }
+}
+
+/**
+ * How long the run should wait before it goes on at its place; undefined: there is nothing to wait for.
+ * A fault at the very beginning ends the run, so that whoever asked is told at once; later it would
+ * throw away what was read.
+ */
+function pauseFor(error: unknown, run: ClaimedRun): number | undefined {
+  if (error instanceof DatabaseError) return error.isPassing ? PAUSE_MS : undefined
+  if (!(error instanceof AppError)) return undefined
+  if (error.retryAfterMs !== undefined) return error.retryAfterMs
+  return error.next === 'retry' && run.progress.batch_count > 0 ? PAUSE_MS : undefined
 }
 
 const isLost = (error: unknown) => error instanceof AppError && error.code === 'lease_lost'

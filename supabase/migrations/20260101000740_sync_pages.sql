@@ -1,173 +1,25 @@
--- The one way records enter any synced table: a page of them in one transaction, merged so that the
--- order of arrival does not matter.
+-- What a run writes: batches, absences, refused records and their replay.
 
--- Which table holds which stream. A stream is added by one row here and one table with the shared columns.
-create table private.stream_tables (
-  stream text primary key,
-  table_name regclass not null unique
-);
-alter table private.stream_tables enable row level security;
-insert into private.stream_tables (stream, table_name) values ('products', 'public.products');
-
-create function private.stream_table(stream text)
-returns regclass
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  found_table regclass := (
-    select known.table_name from private.stream_tables as known where known.stream = stream_table.stream
-  );
-begin
-  if found_table is null then
-    perform private.refuse('stream_not_found', format('No table holds the stream %s.', stream_table.stream));
-  end if;
-  return found_table;
-end;
-$$;
-
--- A stream's own columns: what a record brings beside the columns every synced table shares.
-create function private.record_columns(synced_table regclass)
-returns text[]
+-- All an engine needs to go on with a run: _shared/sync/claimed-run.ts.
+create function private.describe_run(run private.sync_runs)
+returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-  select array_agg(attribute.attname::text order by attribute.attnum)
-  from pg_catalog.pg_attribute as attribute
-  where attribute.attrelid = record_columns.synced_table and attribute.attnum > 0 and not attribute.attisdropped
-    and attribute.attname not in ('id', 'organization_id', 'integration_id', 'source', 'source_id', 'source_data',
-      'source_updated_at', 'content_hash', 'last_synced_at', 'source_deleted_at', 'absent_at', 'deleted_at',
-      'created_at', 'updated_at');
-$$;
-
-create function private.stream_has_rows(integration_id uuid, stream text)
-returns boolean
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  has_rows boolean;
-begin
-  execute format('select exists (select 1 from %s where integration_id = $1)', private.stream_table(stream_has_rows.stream))
-  into has_rows using stream_has_rows.integration_id;
-  return has_rows;
-end;
-$$;
-
-create function private.delete_synced_data(integration_id uuid)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  synced_table regclass;
-begin
-  for synced_table in select known.table_name from private.stream_tables as known loop
-    execute format('delete from %s where integration_id = $1', synced_table) using delete_synced_data.integration_id;
-  end loop;
-  delete from public.sync_errors as refused where refused.integration_id = delete_synced_data.integration_id;
-  -- a later reconnect starts from nothing
-  update public.sync_streams as stream set cursor = null, last_full_sync_at = null
-  where stream.integration_id = delete_synced_data.integration_id;
-end;
-$$;
-
--- Merges versions and deletions into a stream's table. `records`: [{ source_id, source_updated_at,
--- last_synced_at, content_hash, source_data, …columns }]; `deletions`: [{ source_id, source_deleted_at,
--- absent_at }]. Writes only rows that move forward. { created, updated, deleted }.
-create function private.merge_records(integration_id uuid, stream text, records jsonb, deletions jsonb default '[]')
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-  synced_table regclass := private.stream_table(merge_records.stream);
-  owner record;
-  columns text[] := private.record_columns(synced_table);
-  created_count int := 0;
-  updated_count int := 0;
-  deleted_count int := 0;
-begin
-  select integration.organization_id, integration.connector into owner
-  from public.integrations as integration where integration.id = merge_records.integration_id;
-
-  if jsonb_array_length(merge_records.records) > 0 then
-    -- The left join keeps rows that do not move forward away from the insert: "on conflict" alone would
-    -- lock, and so write, each of them. Its own where clause decides again, should a webhook come between.
-    execute format($sql$
-      with page as (
-        select distinct on (record.source_id) record.*
-        from jsonb_populate_recordset(null::%1$s, $3) as record
-        order by record.source_id, coalesce(record.source_updated_at, record.last_synced_at) desc,
-          record.last_synced_at desc, record.content_hash desc, record.source_updated_at is not null desc
-      ), forward as (
-        select page.*, held.source_id is null as is_new,
-          held.deleted_at is not null or held.content_hash is distinct from page.content_hash as is_change
-        from page
-        -- "offset 0" makes it one index look-up a record: the planner would rather read a whole smaller table
-        left join lateral (
-          select * from %1$s as held where held.integration_id = $1 and held.source_id = page.source_id offset 0
-        ) as held on true
-        where held.content_hash is null
-          or (coalesce(page.source_updated_at, page.last_synced_at), page.last_synced_at, page.content_hash, page.source_updated_at is not null)
-           > (coalesce(held.source_updated_at, held.last_synced_at), held.last_synced_at, held.content_hash, held.source_updated_at is not null)
-      ), written as (
-        insert into %1$s as held (organization_id, integration_id, source, source_id, source_data, source_updated_at,
-          content_hash, last_synced_at, %2$s)
-        select $2, $1, $4, source_id, source_data, source_updated_at, content_hash, last_synced_at, %2$s
-        from forward
-        on conflict (integration_id, source_id) do update set
-          source_data = excluded.source_data, source_updated_at = excluded.source_updated_at,
-          content_hash = excluded.content_hash, last_synced_at = excluded.last_synced_at, updated_at = now(), %3$s
-        where held.content_hash is null
-          or (coalesce(excluded.source_updated_at, excluded.last_synced_at), excluded.last_synced_at, excluded.content_hash, excluded.source_updated_at is not null)
-           > (coalesce(held.source_updated_at, held.last_synced_at), held.last_synced_at, held.content_hash, held.source_updated_at is not null)
-        returning source_id
-      )
-      select count(*) filter (where forward.is_new), count(*) filter (where not forward.is_new and forward.is_change)
-      from written join forward using (source_id)
-      $sql$,
-      synced_table,
-      (select string_agg(format('%I', name), ', ') from unnest(columns) as name),
-      (select string_agg(format('%1$I = excluded.%1$I', name), ', ') from unnest(columns) as name))
-    into created_count, updated_count
-    using merge_records.integration_id, owner.organization_id, merge_records.records, owner.connector;
-  end if;
-
-  if jsonb_array_length(merge_records.deletions) > 0 then
-    -- A deletion of a record never seen is kept too: the version it deletes may still arrive.
-    execute format($sql$
-      with gone as (
-        select deletion.source_id, max(deletion.source_deleted_at) as source_deleted_at, max(deletion.absent_at) as absent_at
-        from jsonb_populate_recordset(null::%1$s, $3) as deletion
-        group by deletion.source_id
-      ), before as (
-        select gone.*, held.source_id is not null and held.deleted_at is null as was_live
-        from gone
-        left join %1$s as held on held.integration_id = $1 and held.source_id = gone.source_id
-        where held.source_id is null
-          or gone.source_deleted_at > coalesce(held.source_deleted_at, '-infinity')
-          or gone.absent_at > coalesce(held.absent_at, '-infinity')
-      ), written as (
-        insert into %1$s as held (organization_id, integration_id, source, source_id, source_deleted_at, absent_at)
-        select $2, $1, $4, source_id, source_deleted_at, absent_at from before
-        on conflict (integration_id, source_id) do update set
-          source_deleted_at = greatest(held.source_deleted_at, excluded.source_deleted_at),
-          absent_at = greatest(held.absent_at, excluded.absent_at), updated_at = now()
-        returning source_id, deleted_at
-      )
-      select count(*) filter (where before.was_live and written.deleted_at is not null)
-      from written join before using (source_id)
-      $sql$, synced_table)
-    into deleted_count
-    using merge_records.integration_id, owner.organization_id, merge_records.deletions, owner.connector;
-  end if;
-
-  return jsonb_build_object('created', created_count, 'updated', updated_count, 'deleted', deleted_count);
-end;
+  select public.open_integration(run.integration_id) || jsonb_build_object(
+    'sync_log_id', run.sync_log_id,
+    'lease_token', run.lease_token,
+    'stream', run.stream,
+    'mode', log.mode,
+    'progress', run.progress,
+    'has_rows', private.stream_has_rows(run.integration_id, run.stream),
+    'since', stream.cursor ->> 'since',
+    'batch_size', stream.batch_size
+  )
+  from public.sync_logs as log
+  join public.sync_streams as stream on stream.integration_id = log.integration_id and stream.stream = log.stream
+  where log.id = run.sync_log_id;
 $$;
 
 -- Commits one batch of a run: rows, counts, refused records, what was seen, and the place to go on
@@ -205,7 +57,9 @@ begin
       left join lateral (
         select * from %s as held where held.integration_id = $1 and held.source_id = page.source_id offset 0
       ) as held on true
-      where held.content_hash is distinct from page.content_hash or held.deleted_at is not null
+      where held.content_hash is distinct from page.content_hash
+        -- still listed, though the platform says since when it is gone: nothing new
+        or held.deleted_at is not null and (held.source_deleted_at >= held.source_updated_at) is not true
       $sql$, private.stream_table(run.stream))
     into differing
     using run.integration_id, p_source_ids, p_content_hashes;
@@ -239,9 +93,18 @@ begin
       - (merged ->> 'created')::int - (merged ->> 'updated')::int,
     error_count = error_count + jsonb_array_length(p_refused)
   where id = p_sync_log_id;
+  -- read again between two full runs, so not missed twice in a row
+  delete from private.sync_absences as missed
+  where missed.integration_id = run.integration_id and missed.stream = run.stream
+    and missed.source_id = any (p_source_ids) and p_progress ->> 'scanning' is distinct from 'true';
   update private.sync_runs set
-    progress = p_progress, attempt_count = 0, leased_at = clock_timestamp(),
-    lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    progress = p_progress, leased_at = clock_timestamp(),
+    lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
+    -- a part of a page is no step ahead: the next worker would begin with the same page
+    attempt_count = case
+      when (p_progress -> 'cursor', p_progress -> 'phase') is distinct from (run.progress -> 'cursor', run.progress -> 'phase')
+      then 0 else run.attempt_count
+    end
   where sync_log_id = p_sync_log_id;
   return jsonb_build_object('committed', true) || merged;
 end;
@@ -281,10 +144,11 @@ begin
 end;
 $$;
 
--- The records a complete scan did not see. { lost_scan: true } when a database crash emptied what was
--- seen: scan again. Otherwise { live, absent, held, source_ids: [the next p_limit after p_after] }; held:
--- so many are missing that a person must agree (start_sync with allow_mass_delete).
-create function public.list_absent(p_sync_log_id uuid, p_lease_token uuid, p_after text default '', p_limit int default 500)
+-- The records a complete scan did not see, after p_after, p_limit of them. { lost_scan: true } when a
+-- database crash emptied what was seen: scan again. Otherwise { live, absent, held, witness, source_ids }.
+-- held: so many are missing that a person must agree (start_sync with allow_mass_delete); witness: a record
+-- that was seen, by which a look-up by id can be tried. Reads only, so it takes no lock.
+create function public.list_absent(p_sync_log_id uuid, p_lease_token uuid, p_after text default '', p_limit int default 5000)
 returns jsonb
 language plpgsql
 security definer
@@ -294,12 +158,15 @@ set statement_timeout = '60s'
 set enable_nestloop = off
 as $$
 declare
-  run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
-  live_count bigint;
+  run private.sync_runs;
+  percent int;
+  found_absent jsonb;
   absent_count bigint;
-  seen_count bigint;
-  next_ids jsonb;
 begin
+  select * into run from private.sync_runs where sync_log_id = p_sync_log_id and lease_token = p_lease_token;
+  if not found then
+    perform private.refuse('lease_lost', 'Another worker has taken over this run, or it was ended.');
+  end if;
   if (select count(*) from private.sync_seen where sync_log_id = p_sync_log_id)
     <> (run.progress ->> 'batch_count')::int then
     return jsonb_build_object('lost_scan', true);
@@ -308,26 +175,33 @@ begin
     with seen as materialized (
       select distinct unnest(batch.source_id_hashes) as hash from private.sync_seen as batch where batch.sync_log_id = $2
     ), live as (
-      -- what came in after the scan began, by a webhook, is not absent
-      select held.source_id, seen.hash is null and held.last_synced_at <= $5 as is_absent
+      select held.source_id, seen.hash is not null as is_seen,
+        -- what came in after the scan began, by a webhook, is not absent
+        seen.hash is null and held.last_synced_at <= $5 as is_absent
       from %s as held
       left join seen on seen.hash = hashtextextended(held.source_id, 0)
       where held.integration_id = $1 and held.deleted_at is null
     ), next as (
       select source_id from live where is_absent and source_id > $3 order by source_id limit $4
     )
-    select (select count(*) from live), (select count(*) from live where is_absent),
-      (select count(*) from seen), (select coalesce(jsonb_agg(source_id order by source_id), '[]') from next)
+    select jsonb_build_object(
+      'live', (select count(*) from live),
+      'absent', (select count(*) from live where is_absent),
+      'seen', (select count(*) from seen),
+      'witness', (select min(source_id) from live where is_seen),
+      'source_ids', (select coalesce(jsonb_agg(source_id order by source_id), '[]') from next))
     $sql$, private.stream_table(run.stream))
-  into live_count, absent_count, seen_count, next_ids
+  into found_absent
   using run.integration_id, p_sync_log_id, p_after, p_limit, (run.progress ->> 'scan_started_at')::timestamptz;
-  return jsonb_build_object('live', live_count, 'absent', absent_count, 'source_ids', next_ids,
-    'held', not run.allow_mass_delete and absent_count > 0 and (
-      seen_count = 0
-      -- a handful may always go: a tenth of ten products is one
-      or absent_count > greatest(10, live_count * (
-        select stream.mass_delete_percent from public.sync_streams as stream
-        where stream.integration_id = run.integration_id and stream.stream = run.stream) / 100)));
+
+  absent_count := (found_absent ->> 'absent')::bigint;
+  select stream.mass_delete_percent into percent
+  from public.sync_streams as stream
+  where stream.integration_id = run.integration_id and stream.stream = run.stream;
+  return found_absent || jsonb_build_object('held', not run.allow_mass_delete and absent_count > 0 and (
+    (found_absent ->> 'seen')::bigint = 0
+    -- a handful may always go: a quarter of eight products is two
+    or absent_count > case when percent = 0 then 0 else greatest(10, (found_absent ->> 'live')::bigint * percent / 100) end));
 end;
 $$;
 grant execute on function public.list_absent(uuid, uuid, text, int) to service_role;
@@ -371,7 +245,7 @@ end;
 $$;
 grant execute on function public.delete_absent(uuid, uuid, text[], jsonb, boolean) to service_role;
 
--- Merges records outside a run: a replayed error, a webhook. p_refused as for write_sync_page.
+-- Merges records outside a run: a replayed error, a webhook.
 create function public.apply_records(
   p_integration_id uuid, p_stream text, p_records jsonb, p_deletions jsonb default '[]', p_resolution text default 'synced'
 )
@@ -398,8 +272,7 @@ stable
 security definer
 set search_path = ''
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object('id', refused.id, 'source_id', refused.source_id, 'source_key', refused.source_key,
-    'payload', refused.payload, 'last_seen_at', refused.last_seen_at)), '[]')
+  select coalesce(jsonb_agg(jsonb_build_object('id', refused.id, 'payload', refused.payload, 'last_seen_at', refused.last_seen_at)), '[]')
   from (
     select * from public.sync_errors as candidate
     where candidate.integration_id = p_integration_id and candidate.stream = p_stream and candidate.resolved_at is null

@@ -2,7 +2,8 @@
 
 -- The columns from organization_id to deleted_at are the same in every synced table. A row is a merge of
 -- three facts, each of which only moves forward, so that pages and webhooks may arrive in any order:
---   * the newest version read: ordered by (source_updated_at, last_synced_at, content_hash)
+--   * the newest version read: ordered by (source_updated_at, last_synced_at, content_hash), where a time
+--     ahead of our reading counts as our reading, or one wrong clock would freeze the row
 --   * source_deleted_at: when the platform says it was deleted
 --   * absent_at: when a complete read no longer found it
 -- deleted_at follows from them.
@@ -20,7 +21,7 @@ create table public.products (
   absent_at timestamptz,
   deleted_at timestamptz generated always as (case
     when last_synced_at is null then coalesce(source_deleted_at, absent_at)
-    when source_deleted_at >= coalesce(source_updated_at, last_synced_at) then source_deleted_at
+    when source_deleted_at >= least(source_updated_at, last_synced_at) then source_deleted_at
     when absent_at >= last_synced_at then absent_at
   end) stored,
   name text,

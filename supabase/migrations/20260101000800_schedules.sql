@@ -94,7 +94,12 @@ begin
     limit 500
     for update of stream skip locked
   loop
-    perform public.start_sync(due.integration_id, due.stream, 'scheduled');
+    begin
+      perform public.start_sync(due.integration_id, due.stream, 'scheduled');
+    exception when sqlstate 'PB001' then
+      -- paused or disconnected in this very moment; the others are due all the same
+      raise notice 'sync of % not queued: %', due.integration_id, sqlerrm;
+    end;
     -- the run's end sets the next time; this one counts should it never end
     update public.sync_streams as stream set next_sync_at = now() + make_interval(mins => due.sync_interval_minutes)
     where stream.integration_id = due.integration_id and stream.stream = due.stream;
@@ -120,6 +125,7 @@ begin
   delete from public.sync_errors where resolved_at < now() - interval '90 days';
   delete from private.sync_seen as seen
   where not exists (select 1 from private.sync_runs as run where run.sync_log_id = seen.sync_log_id);
+  delete from private.request_budgets where circuit = 'closed' and next_free_at < now() - interval '1 day';
   delete from cron.job_run_details where end_time < now() - interval '7 days';
 end;
 $$;
