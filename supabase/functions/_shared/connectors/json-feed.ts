@@ -30,7 +30,7 @@ export const jsonFeed = defineConnector({
   category: 'commerce',
   docs: 'https://www.rfc-editor.org/rfc/rfc8259', // the feed is plain JSON; its shape is below
   guide: [
-    'The address answers with `[…]` or `{ "products": […] }`, everything in one answer of at most 20 MiB:',
+    'The address answers with `[…]` or `{ "products": […] }`, everything in one answer of at most 10 MiB:',
     '',
     '```json',
     '[{ "id": "SKU-1", "name": "Oak stool", "price": 49.5, "currency": "USD", "stock": 12,',
