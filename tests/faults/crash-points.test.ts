@@ -198,6 +198,27 @@ describe('an answer of the database is lost after it did what was asked', () => 
   }, 60_000)
 })
 
+describe('a worker dies between two parts of a page that is larger than a batch', () => {
+  it('the page is read again: each product is created once, and the counts add up', async () => {
+    const options = { paging: 'cursor', pageSize: 25 } as const
+    registry.set(PAGED, pagedConnector(options))
+    const platform = pagedPlatform(options, products(25))
+    const integrationId = await connectAccount(faulty, {
+      connector: PAGED,
+      settings: {},
+      batchSize: 10,
+    })
+    const { id } = await queueSync(faulty, integrationId)
+    // claim, a turn at the platform, the first part
+    const firstPart = { at: 3, tookEffect: true }
+
+    await runToTheEnd(platform.fetch, id, 10_000, firstPart)
+
+    const log = await expectSettled(faulty, integrationId, catalogOf(platform.records))
+    expect(log).toMatchObject({ created_count: 25, unchanged_count: 10, fetched_count: 35 })
+  })
+})
+
 describe('any page size, batch size, equal timestamps and crash point', () => {
   it('end with the set that the platform has', async () => {
     await fc.assert(

@@ -118,7 +118,7 @@ describe('Postgres restarts while an engine writes over a direct connection', ()
     await gate.open()
 
     await running
-    await direct.end()
+    void direct.end() // the driver may take its five seconds over a connection it lost
     expect(await expectSettled(faulty, integrationId, catalog())).toMatchObject({
       id: log.id,
       attempt_count: 1,

@@ -236,7 +236,7 @@ async function writeInParts(
   let start = 0
   for (; batch.rows.length - start > run.batch_size; start += run.batch_size) {
     const part = {
-      fetched: 0,
+      fetched: run.batch_size, // a part that is read again after a crash counts again, as its records do
       rows: batch.rows.slice(start, start + run.batch_size),
       deletions: [],
       refused: [],
@@ -249,7 +249,8 @@ async function writeInParts(
       first_load,
     })
   }
-  await writeBatch(db, run, { ...batch, rows: batch.rows.slice(start) }, place)
+  const rest = { ...batch, fetched: batch.fetched - start, rows: batch.rows.slice(start) }
+  await writeBatch(db, run, rest, place)
 }
 
 /** A run's first place. */

@@ -135,10 +135,14 @@ async function isolate(
     phase: stay.phase,
   }
   await writeBatch(db, run, {
-    fetched: 0,
+    fetched: middle,
     rows: batch.rows.slice(0, middle),
     deletions: [],
     refused: [],
   }, here)
-  await writeBatch(db, run, { ...batch, rows: batch.rows.slice(middle) }, next)
+  await writeBatch(db, run, {
+    ...batch,
+    fetched: batch.fetched - middle,
+    rows: batch.rows.slice(middle),
+  }, next)
 }
