@@ -88,6 +88,7 @@ const rowOf = async (store: Store, sourceId: string) => {
 
 /** The odd record stands between sound ones, on the first of two pages. */
 const between = (...odd: string[]) => [[sound('a'), ...odd, sound('b')], [sound('c')]]
+const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 const longText = 'x'.repeat(1_000_000)
 const longId = randomBytes(500_000).toString('hex') // does not compress into an index entry
 
@@ -103,6 +104,7 @@ describe('an odd record among sound ones', () => {
     ['a key __proto__', sound('odd', '"__proto__":{"polluted":true},"constructor":1')],
     ['a date before 1970', sound('odd', '"updated_at":"1950-06-01T00:00:00Z"')],
     ['a date in the year 9999', sound('odd', '"updated_at":"9999-12-31T23:59:59Z"')],
+    ['a field nested 400 levels deep', sound('odd', `"tree":${nested(400)}`)],
     ['no date', sound('odd', '"updated_at":null')],
     ['the same key twice', sound('odd', '"name":"Second"')],
   ])('%s: it is stored, and stays unchanged when read again', async (_name, odd) => {
@@ -128,7 +130,10 @@ describe('an odd record among sound ones', () => {
     ],
     ['a date in the year 0', sound('odd', '"updated_at":"0000-01-01T00:00:00Z"'), 'odd'],
     ['a date that is none', sound('odd', '"updated_at":"2026-02-31"'), 'odd'],
+    ['a currency that only the table refuses', sound('odd', '"currency":"usd"'), 'odd'],
     ['an id of a megabyte', sound(longId), null],
+    ['a sound record nested too deep', sound('odd', `"tree":${nested(100_000)}`), 'odd'],
+    ['a broken one nested too deep', sound('odd', `"price":${nested(100_000)}`), 'odd'],
     ['an id that is NUL only', '{"id":"\\u0000","name":"x"}', null],
     ['an id that is no text', '{"id":{},"name":"x"}', null],
     ['null', 'null', null],

@@ -1,6 +1,6 @@
 // Turns a platform's pages into what one transaction writes: rows, deletions and refused records.
 import type { Page } from '../connectors/account.ts'
-import { contentHash } from '../connectors/content-hash.ts'
+import { contentHash, NestedTooDeep } from '../connectors/content-hash.ts'
 import type { Connector } from '../connectors/define-connector.ts'
 import { parseRecord } from '../connectors/parse-record.ts'
 import type { Batch, Deletion, RecordRow } from './write-batch.ts'
@@ -45,7 +45,7 @@ export class Collector {
       const parsed = parseRecord(connector, stream, raw, { settings })
       if (!parsed.ok) {
         const { ok: _, ...refused } = parsed
-        this.#refused.push({ ...refused, payload: raw })
+        this.#refused.push({ ...refused, payload: isKeepable(raw) ? raw : UNREADABLE })
         continue
       }
       const {
@@ -55,6 +55,17 @@ export class Collector {
         supersedes = [],
         deleted,
       } = parsed.record
+      const content_hash = hashOf(columns, raw)
+      if (content_hash instanceof NestedTooDeep) {
+        this.#refused.push({
+          source_id,
+          code: 'invalid_record',
+          message: `record: ${content_hash.message}`,
+          issues: [{ path: '', message: content_hash.message }],
+          payload: UNREADABLE,
+        })
+        continue
+      }
       watermark = later(watermark, source_updated_at)
       for (const id of deleted ? [source_id, ...supersedes] : supersedes) {
         this.#deletions.push(
@@ -69,7 +80,7 @@ export class Collector {
         source_id,
         source_updated_at,
         last_synced_at: page.fetched_at,
-        content_hash: contentHash(columns, raw),
+        content_hash,
         source_data: raw,
       }
       const held = this.#rows.get(source_id)
@@ -91,6 +102,20 @@ export class Collector {
     this.#refused = []
     this.#fetched = 0
     return batch
+  }
+}
+
+/** Kept instead of a record that cannot be. */
+const UNREADABLE = { unreadable: 'nested too deep to be kept' }
+
+const isKeepable = (raw: unknown) => typeof hashOf(null, raw) === 'string'
+
+function hashOf(columns: unknown, raw: unknown): string | NestedTooDeep {
+  try {
+    return contentHash(columns, raw)
+  } catch (error) {
+    if (error instanceof NestedTooDeep) return error
+    throw error
   }
 }
 
