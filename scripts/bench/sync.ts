@@ -6,7 +6,7 @@ import type { Benchmark, Report } from './benchmark.ts'
 import { describeMachine } from './machine.ts'
 import { requireProc } from './process-usage.ts'
 import { openBench } from './sync/bench-store.ts'
-import { measurePaths, type PathResults } from './sync/paths.ts'
+import { BULK_SAMPLE, measurePaths, ONE_BY_ONE_SAMPLE, type PathResults } from './sync/paths.ts'
 import { pathTables, pathTargets, wholeWayTable, wholeWayTargets } from './sync/report.ts'
 import { measureWholeWay, type WholeWay } from './sync/whole-way.ts'
 
@@ -46,7 +46,8 @@ async function run(args: string[], log: (line: string) => void): Promise<Report>
         tables: [...pathTables(paths), ...wholeWayTable(wholeWay)],
         targets: [...pathTargets(paths), ...wholeWayTargets(wholeWay)],
         notes: [
-          'One upsert a record is measured on a sample and stated as a rate; everything else is measured whole.',
+          `Rates of upserts come from samples: the first ${ONE_BY_ONE_SAMPLE} records one by one, ` +
+          `the first ${BULK_SAMPLE} in bulk. Everything else writes the whole catalog.`,
         ],
       }
     } finally {
