@@ -243,7 +243,7 @@ begin
   end if;
   delete from private.integration_credentials where integration_id = p_integration_id;
   perform private.end_open_runs(p_integration_id, 'integration_disconnected',
-    'The account was disconnected while this run was open.');
+    'The integration was disconnected while this run was open.');
   if p_delete_data then
     perform private.delete_synced_data(p_integration_id);
   end if;

@@ -134,6 +134,7 @@ set search_path = ''
 as $$
 declare
   run private.sync_runs;
+  held_status text;
 begin
   select * into run from private.sync_runs where lease_token = p_lease_token;
   if found then
@@ -168,10 +169,11 @@ begin
     status = 'running', started_at = coalesce(started_at, now()), attempt_count = sync_logs.attempt_count + 1
   where id = run.sync_log_id;
 
-  -- asked for at the very moment the account was disconnected
-  if exists (select 1 from public.integrations where id = run.integration_id and status = 'disconnected') then
-    perform private.end_open_runs(run.integration_id, 'integration_disconnected',
-      'The account was disconnected while this run was open.');
+  -- asked for at the very moment the integration was disconnected or paused
+  select integration.status into held_status from public.integrations as integration where integration.id = run.integration_id;
+  if held_status in ('disconnected', 'paused') then
+    perform private.end_open_runs(run.integration_id, 'integration_' || held_status,
+      format('The integration was %s while this run was open.', held_status));
     return null;
   end if;
   -- five tries at the same place: the sixth would end the same way

@@ -2,8 +2,9 @@
 
 -- The columns from organization_id to deleted_at are the same in every synced table. A row is a merge of
 -- three facts, each of which only moves forward, so that pages and webhooks may arrive in any order:
---   * the newest version read: ordered by (source_updated_at, last_synced_at, content_hash), where a time
---     ahead of our reading counts as our reading, or one wrong clock would freeze the row
+--   * the newest version read: ordered by (source_updated_at, last_synced_at), where a time ahead of our
+--     reading counts as our reading, or one wrong clock would freeze the row; equals by (source_updated_at
+--     as given, content_hash)
 --   * source_deleted_at: when the platform says it was deleted
 --   * absent_at: when a complete read no longer found it
 -- deleted_at follows from them.

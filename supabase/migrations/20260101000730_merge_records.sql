@@ -103,8 +103,8 @@ begin
       with page as (
         select distinct on (record.source_id) record.*
         from jsonb_populate_recordset(null::%1$s, $3) as record
-        order by record.source_id, least(record.source_updated_at, record.last_synced_at) desc,
-          record.last_synced_at desc, record.content_hash desc, record.source_updated_at is not null desc
+        order by record.source_id, least(record.source_updated_at, record.last_synced_at) desc, record.last_synced_at desc,
+          coalesce(record.source_updated_at, '-infinity') desc, record.content_hash desc
       ), forward as (
         select page.*, held.source_id is null as is_new,
           held.deleted_at is not null or held.content_hash is distinct from page.content_hash as is_change
@@ -114,8 +114,8 @@ begin
           select * from %1$s as held where held.integration_id = $1 and held.source_id = page.source_id offset 0
         ) as held on true
         where held.content_hash is null
-          or (least(page.source_updated_at, page.last_synced_at), page.last_synced_at, page.content_hash, page.source_updated_at is not null)
-           > (least(held.source_updated_at, held.last_synced_at), held.last_synced_at, held.content_hash, held.source_updated_at is not null)
+          or (least(page.source_updated_at, page.last_synced_at), page.last_synced_at, coalesce(page.source_updated_at, '-infinity'), page.content_hash)
+           > (least(held.source_updated_at, held.last_synced_at), held.last_synced_at, coalesce(held.source_updated_at, '-infinity'), held.content_hash)
       ), written as (
         insert into %1$s as held (organization_id, integration_id, source, source_id, source_data, source_updated_at,
           content_hash, last_synced_at, %2$s)
@@ -125,8 +125,8 @@ begin
           source_data = excluded.source_data, source_updated_at = excluded.source_updated_at,
           content_hash = excluded.content_hash, last_synced_at = excluded.last_synced_at, updated_at = now(), %3$s
         where held.content_hash is null
-          or (least(excluded.source_updated_at, excluded.last_synced_at), excluded.last_synced_at, excluded.content_hash, excluded.source_updated_at is not null)
-           > (least(held.source_updated_at, held.last_synced_at), held.last_synced_at, held.content_hash, held.source_updated_at is not null)
+          or (least(excluded.source_updated_at, excluded.last_synced_at), excluded.last_synced_at, coalesce(excluded.source_updated_at, '-infinity'), excluded.content_hash)
+           > (least(held.source_updated_at, held.last_synced_at), held.last_synced_at, coalesce(held.source_updated_at, '-infinity'), held.content_hash)
         returning source_id
       )
       select count(*) filter (where forward.is_new), count(*) filter (where not forward.is_new and forward.is_change)

@@ -1,6 +1,7 @@
 // When is a record that a full run did not see deleted, and when does the run stop and ask?
 import { describe, expect, it } from 'vitest'
-import { useDatabase } from '../support/database.ts'
+import { openTransaction } from '../support/concurrency.ts'
+import { callFunction, useDatabase } from '../support/database.ts'
 import { createIntegration } from '../support/integrations.ts'
 import { refusedRecord } from '../support/seeded-organization.ts'
 import {
@@ -8,6 +9,7 @@ import {
   finishRun,
   lease,
   openRun,
+  page,
   product,
   type ProductRecord,
   type SyncLogRow,
@@ -20,7 +22,14 @@ const { admin, call } = database
 
 type Absent =
   | { lost_scan: true }
-  | { live: number; absent: number; held: boolean; source_ids: string[] }
+  | {
+    live: number
+    absent: number
+    seen: number
+    held: boolean
+    witness: string | null
+    source_ids: string[]
+  }
 
 const scanStartedAt = '2026-03-01T00:00:00Z' // after product()'s last_synced_at
 const ids = (count: number, prefix = 'p') =>
@@ -73,7 +82,14 @@ describe('what a full run did not see', () => {
     const first = await listAbsent(run, { p_limit: 2 })
     const second = await listAbsent(run, { p_limit: 2, p_after: 'p001' })
 
-    expect(first).toEqual({ live: 8, absent: 3, held: false, source_ids: ['p000', 'p001'] })
+    expect(first).toEqual({
+      live: 8,
+      absent: 3,
+      seen: 5,
+      held: false,
+      witness: 'p003',
+      source_ids: ['p000', 'p001'],
+    })
     expect(second).toMatchObject({ source_ids: ['p002'] })
   })
 
@@ -121,7 +137,7 @@ describe('what a full run did not see', () => {
       p_records: [product('late', 'first', { syncedAt: '2026-03-01T00:00:01Z' })],
     })
 
-    expect(await listAbsent(run)).toEqual({ live: 2, absent: 0, held: false, source_ids: [] })
+    expect(await listAbsent(run)).toMatchObject({ live: 2, absent: 0, source_ids: [] })
   })
 
   it('does not include what is deleted already', async () => {
@@ -132,7 +148,33 @@ describe('what a full run did not see', () => {
 
     const second = await scan(id, products(['1']))
 
-    expect(await listAbsent(second)).toEqual({ live: 1, absent: 0, held: false, source_ids: [] })
+    expect(await listAbsent(second)).toMatchObject({ live: 1, absent: 0, source_ids: [] })
+  })
+
+  it('comes with a witness that was seen and is held here', async () => {
+    const id = await createHolding(['2', '3'])
+    const run = await scan(id, products(['3']), { refused: [refusedRecord('1')] })
+    const blind = await scan(await createHolding(['1', '2']), [], {
+      refused: [refusedRecord('3')],
+    })
+
+    expect(await listAbsent(run)).toMatchObject({ absent: 1, witness: '3' })
+    expect(await listAbsent(blind)).toMatchObject({ absent: 2, witness: null })
+  })
+
+  it('is listed without waiting for who is writing to the run', async () => {
+    const run = await scan(await createHolding(['1', '2']), products(['1']))
+    const writing = await openTransaction(database, 'service_role')
+    await callFunction(
+      writing.sql,
+      'write_sync_page',
+      page(run, products(['2']), { number: 2, progress: { scanning: true } }),
+    )
+
+    const meanwhile = await listAbsent(run)
+    await writing.rollBack()
+
+    expect(meanwhile).toMatchObject({ absent: 1, source_ids: ['2'] })
   })
 
   it('ends its open error as gone', async () => {
@@ -190,6 +232,19 @@ describe('the mass-delete guard', () => {
     expect([below, at]).toMatchObject([{ held: true }, { held: false }])
   })
 
+  it('of 0 percent holds any deletion, and no run that deletes nothing', async () => {
+    const id = await createHolding(['1', '2'])
+    await admin`update public.sync_streams set mass_delete_percent = 0 where integration_id = ${id}`
+
+    const one = await scan(id, products(['1']))
+    const held = await listAbsent(one)
+    await finishRun(database, one, 'partial')
+    const none = await scan(id, products(['1', '2']))
+
+    expect(held).toMatchObject({ absent: 1, held: true })
+    expect(await listAbsent(none)).toMatchObject({ absent: 0, held: false })
+  })
+
   it('gives way to a person who allowed it', async () => {
     const all = ids(20)
     const id = await createHolding(all)
@@ -202,7 +257,14 @@ describe('the mass-delete guard', () => {
   it('has nothing to hold where nothing is held and nothing seen', async () => {
     const run = await scan(await createHolding([]), [])
 
-    expect(await listAbsent(run)).toEqual({ live: 0, absent: 0, held: false, source_ids: [] })
+    expect(await listAbsent(run)).toEqual({
+      live: 0,
+      absent: 0,
+      seen: 0,
+      held: false,
+      witness: null,
+      source_ids: [],
+    })
   })
 })
 
@@ -235,6 +297,20 @@ describe('where paging may skip a record', () => {
 
     expect(await scanTwice(id, ['1'])).toEqual(['1', '2'])
     expect(await scanTwice(id, ['1'])).toEqual(['1'])
+  })
+
+  it('a record read by an incremental run in between has to be missed twice again', async () => {
+    const [read, asked] = [await createHolding(['1', '2']), await createHolding(['1', '2'])]
+    for (const id of [read, asked]) await scanTwice(id, ['1'])
+
+    await syncOnce(database, read, products(['2']), { mode: 'incremental' })
+    const run = await openRun(database, asked, { mode: 'incremental' })
+    await writePage(database, run, products(['2']), { ask: true }) // held as it is: nothing to send
+    await finishRun(database, run)
+
+    expect([await scanTwice(read, ['1']), await scanTwice(asked, ['1'])])
+      .toEqual([['1', '2'], ['1', '2']])
+    expect([await scanTwice(read, ['1']), await scanTwice(asked, ['1'])]).toEqual([['1'], ['1']])
   })
 
   it('missing it twice within one run, after a crash, is missing it once', async () => {

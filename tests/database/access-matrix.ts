@@ -74,8 +74,8 @@ export const ACCESS: Record<string, TableAccess> = {
   connectors: {
     row: `slug = 'sample-store'`,
     newRow:
-      `(slug, name, description, category, auth_type, settings_schema, credentials_schema, streams)
-       select 'made-up', 'Made up', '', '', '', '{}', '{}', '[]'`,
+      `(slug, name, description, category, docs_url, auth_type, settings_schema, credentials_schema, streams)
+       select 'made-up', 'Made up', '', '', '', '', '{}', '{}', '[]'`,
     change: `name = 'Renamed'`,
     ...readOnly,
     select: '1 1 1 1 1 - 1 1',
@@ -128,7 +128,6 @@ export const UPDATABLE_COLUMNS: Record<string, string[]> = {
   sync_streams: [
     'batch_size',
     'enabled',
-    'filter',
     'full_sync_interval_minutes',
     'mass_delete_percent',
   ],
@@ -142,17 +141,15 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'private.create_organization(text)',
     'private.invite_member(uuid, text, text)',
     'private.organization_ids(text)',
-    'private.refuse(text, text)',
     'public.accept_invitation(text)',
     'public.create_organization(text)',
     'public.invite_member(uuid, text, text)',
   ],
   service_role: [
-    'private.refuse(text, text)',
     'public.acquire_request(text, numeric, integer)',
     'public.answer_wake(text)',
     'public.apply_records(uuid, text, jsonb, jsonb, text)',
-    'public.claim_sync_run(uuid, integer)',
+    'public.claim_sync_run(uuid, uuid, integer)',
     'public.connect_integration(uuid, text, text, text, jsonb, jsonb, integer, uuid)',
     'public.delete_absent(uuid, uuid, text[], jsonb, boolean)',
     'public.disconnect_integration(uuid, boolean, uuid)',
@@ -167,7 +164,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.release_sync_run(uuid, uuid, integer, jsonb)',
     'public.report_request(text, text, integer)',
     'public.restart_sync_run(uuid, uuid)',
-    'public.save_integration_token(uuid, text, timestamp with time zone)',
+    'public.save_integration_token(uuid, text, timestamp with time zone, uuid)',
     'public.start_sync(uuid, text, text, text, boolean, uuid, boolean)',
     'public.update_integration(uuid, text, jsonb, jsonb, integer, boolean, uuid)',
     'public.write_sync_page(uuid, uuid, text[], text[], jsonb, integer, jsonb, jsonb, jsonb, integer)',

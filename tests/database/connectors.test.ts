@@ -12,7 +12,7 @@ const entry = (slug: string, name = slug) => ({
   name,
   description: 'For tests.',
   category: 'pos',
-  docs_url: null,
+  docs_url: 'https://example.com' as string | null,
   auth_type: 'api_key',
   settings_schema: { type: 'object' },
   credentials_schema: { type: 'object' },
@@ -77,6 +77,15 @@ describe('registering connectors', () => {
     await expect(undone(owner, (sql) => register(sql, entry('Made Up')))).rejects.toMatchObject({
       constraint_name: 'connectors_slug_is_kebab_case',
     })
+  })
+
+  it('refuses one that does not say where its platform is documented', async () => {
+    const undocumented = { ...entry('made-up-a'), docs_url: null }
+
+    await expect(undone(owner, (sql) => register(sql, undocumented))).rejects.toMatchObject({
+      column_name: 'docs_url',
+    })
+    await expect(undone(owner, (sql) => register(sql, entry('made-up-a')))).resolves.toBeDefined()
   })
 })
 

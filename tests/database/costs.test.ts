@@ -1,10 +1,10 @@
 // What must not get slower unnoticed: WAL for rows that did not change, and the plans of policies.
 import { describe, expect, it } from 'vitest'
 import type { TransactionSql } from 'postgres'
-import { useDatabase } from '../support/database.ts'
+import { callFunction, useDatabase } from '../support/database.ts'
 import { createIntegration } from '../support/integrations.ts'
 import { createTeam, type Team } from '../support/people.ts'
-import { openRun, product, syncOnce, writePage } from '../support/sync-runs.ts'
+import { openRun, page, product, syncOnce, writePage } from '../support/sync-runs.ts'
 import { ACCESS } from './access-matrix.ts'
 
 const database = useDatabase()
@@ -63,6 +63,39 @@ describe('1000 unchanged records', () => {
 
     expect(changed / records.length).toBeGreaterThan(100)
   })
+})
+
+describe('a page', () => {
+  it.each([
+    ['asked about', { ask: true }],
+    ['sent in full', {}],
+  ])(
+    '%s is compared by index, though the table is small enough to be read whole',
+    async (_how, options) => {
+      const { id } = await createIntegration(database)
+      const records = Array.from({ length: 1000 }, (_, index) => product(`p${index}`))
+      await syncOnce(database, id, records)
+      await admin`analyze public.products`
+      const run = await openRun(database, id)
+
+      const scans = await actAs('service_role', async (sql) => {
+        const before = await scansOfProducts(sql)
+        await callFunction(sql, 'write_sync_page', page(run, records, options))
+        const after = await scansOfProducts(sql)
+        return { whole: after.whole - before.whole, byIndex: after.byIndex - before.byIndex }
+      })
+
+      expect(scans).toEqual({ whole: 0, byIndex: records.length })
+    },
+  )
+
+  /** Counted by this connection alone, over all it has done and not yet reported: only a difference means something. */
+  async function scansOfProducts(sql: TransactionSql): Promise<{ whole: number; byIndex: number }> {
+    const [counted] = await sql<{ whole: number; byIndex: number }[]>`
+      select seq_scan::int as whole, idx_scan::int as "byIndex" from pg_catalog.pg_stat_xact_user_tables
+      where relid = 'public.products'::regclass`
+    return counted!
+  }
 })
 
 describe('row level security', () => {

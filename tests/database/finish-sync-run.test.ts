@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest'
 import { useDatabase } from '../support/database.ts'
 import { createIntegration } from '../support/integrations.ts'
+import { refusedRecord } from '../support/seeded-organization.ts'
 import { finishRun, openRun, product, syncOnce, writePage } from '../support/sync-runs.ts'
 
 const database = useDatabase()
-const { admin, call } = database
+const { admin } = database
 
 const unavailable = { code: 'provider_unavailable', message: 'It is down.', next: 'retry' }
 const unauthorized = { code: 'provider_unauthorized', message: 'The key is wrong.', next: 'owner' }
@@ -81,12 +82,20 @@ describe('failed runs', () => {
 
   it('do not lift a pause, nor does a success', async () => {
     const { id } = await createIntegration(database)
-    const run = await openRun(database, id)
-    await call('service_role', 'update_integration', { p_integration_id: id, p_paused: true })
+    const setStatus = (status: string) =>
+      admin`update public.integrations set status = ${status} where id = ${id}` // the run stays open
+    const failing = await openRun(database, id)
+    await setStatus('paused')
 
-    await finishRun(database, run, 'failed', unauthorized)
+    await finishRun(database, failing, 'failed', unauthorized)
+    const afterFailure = await stateOf(id)
+    await setStatus('connected')
+    const succeeding = await openRun(database, id)
+    await setStatus('paused')
+    await finishRun(database, succeeding)
 
-    expect(await stateOf(id)).toMatchObject({ status: 'paused', consecutive_failures: 1 })
+    expect(afterFailure).toMatchObject({ status: 'paused', consecutive_failures: 1 })
+    expect(await stateOf(id)).toMatchObject({ status: 'paused', consecutive_failures: 0 })
   })
 
   it('leave the cursor where it was', async () => {
@@ -129,6 +138,42 @@ it('a run may end a month after it began, as when its project was paused', async
 
   expect(log).toMatchObject({ status: 'success' })
   expect(log.duration_ms).toBeGreaterThanOrEqual(30 * 24 * 3_600_000)
+})
+
+describe('open errors', () => {
+  /** A refused record from an earlier run, then a run that ends without having read it. */
+  async function resolutionAfter(
+    mode: 'full' | 'incremental',
+    ending: { status: 'success' | 'partial' | 'failed'; refusedAgain?: boolean },
+  ): Promise<string | null> {
+    const { id } = await createIntegration(database)
+    const before = await openRun(database, id)
+    await writePage(database, before, [], { refused: [refusedRecord('broken')] })
+    await finishRun(database, before)
+    const run = await openRun(database, id, { mode })
+    await writePage(database, run, [product('1')], {
+      refused: ending.refusedAgain ? [refusedRecord('broken')] : [],
+    })
+    await finishRun(database, run, ending.status, ending.status === 'success' ? null : unavailable)
+    const [error] = await admin`
+      select resolution from public.sync_errors where integration_id = ${id}`
+    return error?.resolution
+  }
+
+  it('of records that a complete scan no longer met are gone', async () => {
+    expect(await resolutionAfter('full', { status: 'success' })).toBe('gone')
+  })
+
+  it.each(
+    [
+      ['that it met again', 'full', { status: 'success', refusedAgain: true }],
+      ['that an incremental run did not ask for', 'incremental', { status: 'success' }],
+      ['where the run was held', 'full', { status: 'partial' }],
+      ['where the run failed', 'full', { status: 'failed' }],
+    ] as const,
+  )('%s stay open', async (_, mode, ending) => {
+    expect(await resolutionAfter(mode, ending)).toBeNull()
+  })
 })
 
 describe('the cursor', () => {

@@ -1,6 +1,6 @@
 // Is every right in the catalog one that somebody wrote down, and is nothing left open by default?
 import { describe, expect, it } from 'vitest'
-import { permissionDenied, useDatabase } from '../support/database.ts'
+import { type Actor, permissionDenied, refusal, useDatabase } from '../support/database.ts'
 import { createPerson } from '../support/people.ts'
 import { seedOrganization } from '../support/seeded-organization.ts'
 import { ACCESS, EXECUTABLE, UPDATABLE_COLUMNS } from './access-matrix.ts'
@@ -120,6 +120,29 @@ describe('functions', () => {
 
     expect(signedIn[0]?.ids).toEqual([])
     await expect(actAs('anon', (sql) => sql.unsafe(ask))).rejects.toMatchObject(permissionDenied)
+  })
+
+  it('that refuse do it for those who call them; nobody calls the refusal itself', async () => {
+    const { owner } = await seedOrganization(database)
+    const refuse = (actor: Actor) =>
+      actAs(actor, (sql) => sql`select private.refuse('not_a_manager')`)
+
+    await expect(database.call(owner, 'accept_invitation', { token: 'unknown' })).rejects
+      .toMatchObject(refusal('invitation_not_found'))
+    await expect(refuse(owner)).rejects.toMatchObject(permissionDenied)
+    await expect(refuse('service_role')).rejects.toMatchObject(permissionDenied)
+  })
+
+  it('that may take long have a minute for it: the Data API gives the others eight seconds', async () => {
+    const patient = await admin`
+      select proname as name, setting from pg_proc, unnest(proconfig) as setting
+      where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+        and setting like 'statement_timeout=%' order by proname`
+
+    expect(patient.map(({ name, setting }) => [name, setting])).toEqual(
+      ['delete_absent', 'disconnect_integration', 'list_absent', 'write_sync_page']
+        .map((name) => [name, 'statement_timeout=60s']),
+    )
   })
 
   it('for the service are refused to an owner and to anonymous callers', async () => {

@@ -22,6 +22,8 @@ type Fact =
   | { kind: 'absent'; at: string }
 
 const day = (number: number) => `2026-01-0${number}T00:00:00Z`
+/** What a platform with a wrong clock says. */
+const farAhead = '2099-01-01T00:00:00Z'
 const version = (content: string, updatedAt: string | null, syncedAt: string): Fact => ({
   kind: 'version',
   content,
@@ -55,21 +57,64 @@ async function rowAfter(sql: TransactionSql, pages: Fact[][]): Promise<Record<st
   return row!.row
 }
 
+/** The newest version and whether it is deleted, by the rule: a time ahead of our reading counts as our reading. */
+function expectedOf(facts: Fact[]): Record<string, unknown> {
+  const latest = (kind: 'deleted' | 'absent') =>
+    facts.map((fact) => fact.kind === kind ? fact.at : '').toSorted().at(-1)!
+  const [deleted, absent] = [latest('deleted'), latest('absent')]
+  const newest = facts.filter((fact) => fact.kind === 'version')
+    .map((fact) => ({ ...fact, since: earlier(fact.updatedAt ?? fact.syncedAt, fact.syncedAt) }))
+    .toSorted((one, other) => orderOf(one) < orderOf(other) ? -1 : 1)
+    .at(-1)
+  const deletedAt = !newest
+    ? deleted || absent
+    : deleted >= newest.since
+    ? deleted
+    : absent >= newest.syncedAt
+    ? absent
+    : ''
+  return {
+    content_hash: newest ? `hash of ${newest.content}` : null,
+    source_updated_at: asStored(newest?.updatedAt),
+    last_synced_at: asStored(newest?.syncedAt),
+    deleted_at: asStored(deletedAt),
+  }
+
+  function orderOf(
+    { since, syncedAt, updatedAt, content }: typeof facts[number] & {
+      since: string
+      kind: 'version'
+    },
+  ) {
+    return [since, syncedAt, updatedAt ?? '', content].join()
+  }
+}
+
+const earlier = (one: string, other: string) => one < other ? one : other
+const asStored = (time: string | null | undefined) => time ? time.replace('Z', '+00:00') : null
+
 const after = (pages: Fact[][]) => actAs('service_role', (sql) => rowAfter(sql, pages), 'roll back')
 
-describe('any order of up to seven facts about one record ends in the same row', () => {
-  const moment = fc.integer({ min: 1, max: 4 }).map(day)
+describe('any order of up to seven facts about one record ends in the row of its newest facts', () => {
+  const moment = fc.constantFrom(day(1), day(2), day(3), day(4))
+  const platformMoment = fc.oneof(
+    { weight: 4, arbitrary: moment },
+    { weight: 1, arbitrary: fc.constant(farAhead) },
+  )
   const fact: fc.Arbitrary<Fact> = fc.oneof(
     {
       weight: 3,
       arbitrary: fc.record({
         kind: fc.constant('version' as const),
         content: fc.constantFrom('a', 'b', 'c'),
-        updatedAt: fc.option(moment),
+        updatedAt: fc.option(platformMoment),
         syncedAt: moment,
       }),
     },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleted' as const), at: moment }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('deleted' as const), at: platformMoment }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('absent' as const), at: moment }) },
   )
   /** The same facts in another order, cut into pages. */
@@ -87,6 +132,7 @@ describe('any order of up to seven facts about one record ends in the same row',
         fc.asyncProperty(arrival, async ({ facts, shuffled, cuts }) => {
           const asGiven = await rowAfter(sql, facts.map((fact) => [fact]))
 
+          expect(asGiven).toMatchObject(expectedOf(facts))
           expect(await rowAfter(sql, shuffled.map((fact) => [fact]))).toEqual(asGiven)
           expect(await rowAfter(sql, [shuffled])).toEqual(asGiven)
           expect(await rowAfter(sql, cutInto(shuffled, cuts))).toEqual(asGiven)
@@ -141,6 +187,44 @@ describe('a version', () => {
     const row = await after([[version('new', null, day(3))], [version('old', null, day(2))]])
 
     expect(row).toMatchObject({ name: 'Product new', source_updated_at: null })
+  })
+
+  it('dated ahead of our reading gives way to the one read once its date was corrected', async () => {
+    const row = await after([[version('misdated', farAhead, day(2))], [
+      version('corrected', day(3), day(4)),
+    ]])
+
+    expect(row).toMatchObject({ name: 'Product corrected', deleted_at: null })
+    expect(row.source_updated_at).toContain('2026-01-03')
+  })
+
+  it('dated ahead of our reading counts as changed when it was read: an older one does not overwrite it', async () => {
+    const row = await after([[version('misdated', farAhead, day(2))], [
+      version('old', day(1), day(4)),
+    ]])
+
+    expect(row).toMatchObject({ name: 'Product misdated' })
+  })
+
+  it('dated ahead of our reading can be deleted, and comes back only by being read again', async () => {
+    const deleted: Fact = { kind: 'deleted', at: day(3) }
+
+    const gone = await after([[version('misdated', farAhead, day(2))], [deleted]])
+    const backAgain = await after([[deleted], [version('misdated', farAhead, day(4))]])
+
+    expect(gone.deleted_at).toContain('2026-01-03')
+    expect(backAgain.deleted_at).toBeNull()
+  })
+
+  it("on the same page as another, both ahead of our reading, wins by the platform's time", async () => {
+    const [hourAhead, twoAhead] = ['2026-01-02T01:00:00Z', '2026-01-02T02:00:00Z']
+
+    const row = await after([[
+      version('z', hourAhead, day(2)),
+      version('a', twoAhead, day(2)),
+    ]])
+
+    expect(row).toMatchObject({ name: 'Product a' })
   })
 
   it('older than the deletion does not bring the record back; a newer one does', async () => {

@@ -1,4 +1,5 @@
 // What does one committed page leave: rows, counts, refused records and the place to go on, together?
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { permissionDenied, refusal, useDatabase } from '../support/database.ts'
 import { createIntegration } from '../support/integrations.ts'
@@ -92,6 +93,41 @@ describe('asking first', () => {
 
     expect(answer).toEqual({ committed: false, differing: [0] })
     expect(await productsOf(id)).toMatchObject([{ source_id: '1', deleted_at: null }])
+  })
+})
+
+describe('asking about a record that is held as deleted but still listed', () => {
+  const dayOfDeletion = '2026-01-03T00:00:00Z'
+  const seenAgain = (content = 'first') =>
+    product('1', content, { syncedAt: '2026-01-04T00:00:00Z' })
+
+  async function answerFor(deletion: object, record: ReturnType<typeof product>) {
+    const { id } = await createIntegration(database)
+    await syncOnce(database, id, [product('1')])
+    await apply(id, [], { p_deletions: [{ source_id: '1', ...deletion }] })
+    const run = await openRun(database, id)
+    return await writePage(database, run, [record], { ask: true })
+  }
+
+  it('does not name it where the platform said since when it is gone: it would be sent every time', async () => {
+    expect(await answerFor({ source_deleted_at: dayOfDeletion }, seenAgain())).toMatchObject({
+      committed: true,
+      updated: 0,
+    })
+  })
+
+  it.each(
+    [
+      ['its content is another', { source_deleted_at: dayOfDeletion }, seenAgain('second')],
+      ['only a scan had missed it', { absent_at: dayOfDeletion }, seenAgain()],
+      [
+        'it was deleted before its last change and then missed',
+        { source_deleted_at: '2025-12-31T00:00:00Z', absent_at: dayOfDeletion },
+        seenAgain(),
+      ],
+    ],
+  )('names it where %s', async (_, deletion, record) => {
+    expect(await answerFor(deletion, record)).toEqual({ committed: false, differing: [0] })
   })
 })
 
@@ -190,8 +226,14 @@ describe('committing', () => {
     const run = await openRun(database, id)
 
     await writePage(database, run, [
-      product('1', 'newer', { updatedAt: '2026-01-05T00:00:00Z' }),
-      product('1', 'older', { updatedAt: '2026-01-04T00:00:00Z' }),
+      product('1', 'newer', {
+        updatedAt: '2026-01-05T00:00:00Z',
+        syncedAt: '2026-01-06T00:00:00Z',
+      }),
+      product('1', 'older', {
+        updatedAt: '2026-01-04T00:00:00Z',
+        syncedAt: '2026-01-06T00:00:00Z',
+      }),
     ])
 
     expect(await productsOf(id)).toMatchObject([{ name: 'Product newer' }])
@@ -274,7 +316,9 @@ describe('refused records', () => {
     await addMember(database, organization_id, manager, 'manager')
     await addMember(database, organization_id, member, 'member')
     const run = await openRun(database, id)
-    await writePage(database, run, [], { refused: ['1', '2'].map((key) => refusedRecord(key)) })
+    await writePage(database, run, [], {
+      refused: ['1', '2'].map((key) => refusedRecord(key, { name: `broken ${key}` })),
+    })
     await finishRun(database, run)
     const repair = (person: typeof manager) =>
       actAs(person, (sql) =>
@@ -282,7 +326,7 @@ describe('refused records', () => {
         update public.sync_errors set payload = '{"name": "repaired"}'
         where integration_id = ${id} and source_id = '1'`)
     const list = () =>
-      call<{ id: string; source_id: string; payload: unknown }[]>(
+      call<{ id: string; payload: { name: string }; last_seen_at: string }[]>(
         'service_role',
         'list_open_sync_errors',
         { p_integration_id: id, p_stream: 'products' },
@@ -290,7 +334,9 @@ describe('refused records', () => {
 
     const repaired = [(await repair(member)).count, (await repair(manager)).count]
     const open = await list()
-    const [first, second] = ['1', '2'].map((key) => open.find((error) => error.source_id === key)!)
+    const [first, second] = ['repaired', 'broken 2'].map((name) =>
+      open.find((error) => error.payload.name === name)
+    )
     await call('service_role', 'record_replay', {
       p_integration_id: id,
       p_outcomes: [
@@ -300,12 +346,12 @@ describe('refused records', () => {
     })
 
     expect(repaired).toEqual([0, 1])
-    expect(first!.payload).toEqual({ name: 'repaired' })
+    expect(open).toHaveLength(2)
     expect(await errorsOf(id)).toMatchObject([
       { source_id: '1', resolution: 'replayed', attempt_count: 2 },
       { source_id: '2', resolution: null, attempt_count: 2 },
     ])
-    expect((await list()).map((error) => error.source_id)).toEqual(['2'])
+    expect((await list()).map((error) => error.id)).toEqual([second!.id])
   })
 
   it("of another integration are out of a replay's reach", async () => {
@@ -361,6 +407,16 @@ describe('records outside a run', () => {
 
     expect(merged).toEqual({ created: 1, updated: 0, deleted: 0 })
     expect(await errorsOf(id)).toMatchObject([{ resolution: 'replayed' }])
+  })
+
+  it('of an integration that is not there are refused', async () => {
+    const { id } = await createIntegration(database)
+
+    await expect(apply(randomUUID(), [product('1')])).rejects.toMatchObject(
+      refusal('integration_not_found'),
+    )
+    await expect(apply(randomUUID(), [])).rejects.toMatchObject(refusal('integration_not_found'))
+    await expect(apply(id, [product('1')])).resolves.toMatchObject({ created: 1 })
   })
 
   it('of a stream without a table are refused', async () => {

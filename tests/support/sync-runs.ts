@@ -1,4 +1,5 @@
 // How does a worker write? A claimed run and its pages, as the sync engine sends them.
+import { randomUUID } from 'node:crypto'
 import type { TestDatabase } from './database.ts'
 
 /** `sync_logs` as SQL functions answer it. */
@@ -32,8 +33,8 @@ export type ClaimedRun = {
   has_rows: boolean
   since: string | null
   batch_size: number
-  allow_mass_delete: boolean
   integration: { id: string }
+  credentials_id: string | null
   credentials: Record<string, unknown> | null
 }
 
@@ -113,8 +114,28 @@ export function startSync(
 export function claimRun(
   { call }: TestDatabase,
   syncLogId: string,
+  leaseToken: string = randomUUID(),
 ): Promise<ClaimedRun | null> {
-  return call('service_role', 'claim_sync_run', { p_sync_log_id: syncLogId })
+  return call('service_role', 'claim_sync_run', {
+    p_sync_log_id: syncLogId,
+    p_lease_token: leaseToken,
+  })
+}
+
+/** Lets the lease of a run end, as when its worker died a while ago. */
+export async function expireLease(
+  { admin }: TestDatabase,
+  { sync_log_id }: { sync_log_id: string },
+): Promise<void> {
+  await admin`
+    update private.sync_runs set
+      leased_at = now() - interval '300 seconds', lease_expires_at = now() - interval '1 second'
+    where sync_log_id = ${sync_log_id}`
+}
+
+/** Reads a run's log. */
+export function readLog({ call }: TestDatabase, syncLogId: string): Promise<SyncLogRow> {
+  return call('service_role', 'read_sync_log', { p_sync_log_id: syncLogId })
 }
 
 /** Starts a run and takes it. */
