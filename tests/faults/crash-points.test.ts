@@ -271,7 +271,7 @@ describe('any page size, batch size, equal timestamps and crash point', () => {
             (select count(*)::int from public.products where integration_id = ${integrationId}) as rows`
         expect(sum?.created).toBeLessThanOrEqual(sum?.rows)
       }),
-      { numRuns: 120, endOnFailure: true },
+      { numRuns: 100, endOnFailure: true },
     )
   }, 60_000)
 })

@@ -3,6 +3,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { Fault } from '../../scripts/simulators/shared/faults.ts'
 import { startTreezSimulator, type TreezSimulator } from '../../scripts/simulators/treez.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
+import {
+  type Database,
+  directDatabase,
+} from '../../supabase/functions/_shared/platform/database.ts'
 import { doSlice, impatientClock } from '../support/engine-run.ts'
 import {
   byId,
@@ -21,6 +25,7 @@ const PAGES = { first: 1, middle: 3, last: 5 }
 
 let treez: TreezSimulator
 let faulty: FaultStack
+let direct: Database
 let integrationId: string
 
 const catalog = () => byId(treez.catalog('sound'), 'product_id')
@@ -31,7 +36,7 @@ async function sync(options: Parameters<typeof queueSync>[2] = {}) {
   await restoreBudgets(faulty)
   await faulty.admin`update private.sync_runs set run_at = now()`
   const { id } = await queueSync(faulty, integrationId, options)
-  return await doSlice(faulty.outside({ clock: impatientClock }), id)
+  return await doSlice(faulty.outside({ db: direct, clock: impatientClock }), id)
 }
 
 beforeAll(async () => {
@@ -45,6 +50,7 @@ beforeAll(async () => {
     functions: false,
     functionsEnv: { CONNECTOR_OVERRIDES: JSON.stringify({ treez: { baseUrl: treez.baseUrl } }) },
   })
+  direct = directDatabase(faulty.stack.dbUrl)
   integrationId = await connectAccount(faulty, {
     connector: 'treez',
     settings: treez.settings,
@@ -58,7 +64,7 @@ beforeAll(async () => {
     ((work: () => void, ms?: number, ...rest: unknown[]) =>
       setTimeout(work, ms === 30_000 ? 250 : ms, ...rest)) as typeof setTimeout,
   )
-  return () => treez.stop()
+  return () => Promise.all([treez.stop(), direct.end()])
 })
 afterAll(() => void vi.restoreAllMocks())
 afterEach(() => treez.control.clear())
@@ -88,38 +94,43 @@ async function suffer(fault: Fault, page: number) {
 }
 
 const eachPage = Object.entries(PAGES)
+const passing = { atOnce: 'failed', later: 'released' } as const
+const waiting = { atOnce: 'released', later: 'released' } as const
+const final = { atOnce: 'failed', later: 'failed' } as const
 
-describe.each<[string, Fault, string, string]>([
-  ['500', { kind: 'status', status: 500 }, 'failed', 'provider_unavailable'],
-  ['401', { kind: 'status', status: 401 }, 'failed', 'provider_unauthorized'],
-  ['403', { kind: 'status', status: 403 }, 'failed', 'provider_forbidden'],
-  ['404', { kind: 'status', status: 404 }, 'failed', 'provider_not_found'],
-  ['400', { kind: 'status', status: 400 }, 'failed', 'provider_rejected'],
-  [
-    '429 for a moment',
-    { kind: 'retry_after', retry_after: 5 },
-    'released',
-    'provider_rate_limited',
-  ],
+type Outcome = 'failed' | 'released'
+
+// A fault that may pass ends a run on its first page, so that whoever asked is told at once; later the
+// run keeps its place and waits.
+describe.each<[string, Fault, { atOnce: Outcome; later: Outcome }, string]>([
+  ['500', { kind: 'status', status: 500 }, passing, 'provider_unavailable'],
+  ['no answer', { kind: 'timeout' }, passing, 'provider_timeout'],
+  ['half an answer', { kind: 'cut_body' }, passing, 'provider_unavailable'],
+  ['a web page', { kind: 'html' }, passing, 'provider_bad_answer'],
+  ['a dropped connection', { kind: 'reset' }, passing, 'provider_unavailable'],
+  ['FAIL with status 200', { kind: 'fail_result' }, passing, 'provider_unavailable'],
+  ['no data', { kind: 'no_data' }, passing, 'provider_bad_answer'],
+  ['401', { kind: 'status', status: 401 }, final, 'provider_unauthorized'],
+  ['403', { kind: 'status', status: 403 }, final, 'provider_forbidden'],
+  ['400', { kind: 'status', status: 400 }, final, 'provider_rejected'],
+  ['429 for a moment', { kind: 'retry_after', retry_after: 5 }, waiting, 'provider_rate_limited'],
   [
     '429 until tomorrow',
     { kind: 'retry_after', retry_after: 86_400 },
-    'failed',
+    final,
     'provider_rate_limited',
   ],
-  ['no answer', { kind: 'timeout' }, 'failed', 'provider_timeout'],
-  ['half an answer', { kind: 'cut_body' }, 'failed', 'provider_unavailable'],
-  ['a web page', { kind: 'html' }, 'failed', 'provider_bad_answer'],
-  ['a dropped connection', { kind: 'reset' }, 'failed', 'provider_unavailable'],
-  ['FAIL with status 200', { kind: 'fail_result' }, 'failed', 'provider_unavailable'],
-  ['no data', { kind: 'no_data' }, 'failed', 'provider_bad_answer'],
-])('%s', (_name, fault, outcome, code) => {
+])('%s', (_name, fault, { atOnce, later }, code) => {
   it.each(eachPage)(
-    'on the %s page: the run says why, nothing is deleted, the next one is complete',
+    'on the %s page: the run says why, nothing is deleted, and the next try is complete',
     async (_page, number) => {
       const suffered = await suffer(fault, number)
 
-      expect(suffered).toMatchObject({ outcome, error: { code }, missing: [] })
+      expect(suffered).toMatchObject({
+        outcome: number === PAGES.first ? atOnce : later,
+        error: { code },
+        missing: [],
+      })
       expect(suffered.error?.message).toMatch(/^Main street \(treez\): .+\.$/)
 
       treez.control.clear()
@@ -127,6 +138,30 @@ describe.each<[string, Fault, string, string]>([
       await settled()
     },
   )
+})
+
+describe('a fault that does not pass', () => {
+  it('the run is tried five times at its place, then it fails and says why', async () => {
+    const outcomes: string[] = [
+      (await suffer({ kind: 'status', status: 500 }, PAGES.middle)).outcome,
+    ]
+    treez.control.clear()
+    treez.control.setFault({ kind: 'status', status: 500, times: null })
+    while (outcomes.at(-1) === 'released' && outcomes.length < 10) {
+      // the last try is the database's: it ends the run instead of handing it out
+      outcomes.push(await sync().then(({ kind }) => kind, () => 'ended'))
+    }
+
+    expect(outcomes).toEqual([...Array(6).fill('released'), 'ended'])
+    expect(await lastLog(faulty, integrationId)).toMatchObject({
+      status: 'failed',
+      deleted_count: 0,
+      error: { code: 'provider_unavailable' },
+    })
+    treez.control.clear()
+    await sync()
+    await settled()
+  })
 })
 
 describe('an answer that is wrong without saying so', () => {
@@ -157,7 +192,7 @@ describe('an answer that is wrong without saying so', () => {
       const suffered = await suffer({ kind: 'empty' }, number)
 
       expect(suffered).toMatchObject({
-        outcome: 'failed',
+        outcome: 'released',
         error: { code: 'provider_bad_answer' },
         missing: [],
       })
@@ -168,7 +203,7 @@ describe('an answer that is wrong without saying so', () => {
   )
 
   it.each([['second', 2], ['middle', PAGES.middle]])(
-    'the first page again from the %s page on: the run notices and fails',
+    'the first page again from the %s page on: the run ends, for what it read before is in doubt',
     async (_page, number) => {
       const suffered = await suffer({ kind: 'repeated_page' }, number)
 

@@ -111,6 +111,8 @@ function pauseFor(error: unknown, run: ClaimedRun): number | undefined {
   if (error instanceof DatabaseError) return error.isPassing ? PAUSE_MS : undefined
   if (!(error instanceof AppError)) return undefined
   if (error.retryAfterMs !== undefined) return error.retryAfterMs
+  // the page before may have been another one already: only a new run, from the start, is complete
+  if (error.code === 'provider_repeated_page') return undefined
   return error.next === 'retry' && run.progress.batch_count > 0 ? PAUSE_MS : undefined
 }
 
