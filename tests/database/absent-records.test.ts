@@ -12,7 +12,7 @@ import {
   page,
   product,
   type ProductRecord,
-  type SyncLogRow,
+  readLog,
   syncOnce,
   writePage,
 } from '../support/sync-runs.ts'
@@ -102,11 +102,8 @@ describe('what a full run did not see', () => {
     const gone = await admin`
       select source_id, deleted_at from public.products
       where integration_id = ${id} and deleted_at is not null order by 1`
-    const log = await call<SyncLogRow>('service_role', 'read_sync_log', {
-      p_sync_log_id: run.sync_log_id,
-    })
     expect(outcome).toMatchObject({ deleted: 2 })
-    expect(log).toMatchObject({ deleted_count: 2 })
+    expect(await readLog(database, run.sync_log_id)).toMatchObject({ deleted_count: 2 })
     expect(gone).toEqual([
       { source_id: '2', deleted_at: new Date(scanStartedAt) },
       { source_id: '3', deleted_at: new Date(scanStartedAt) },

@@ -157,6 +157,30 @@ describe('a line', () => {
     ])
   })
 
+  it.each(
+    [
+      ['the person who', 'manual', true, 'user'],
+      ['the service where the secret key', 'manual', false, 'service'],
+      ['the system where the schedule', 'scheduled', false, 'system'],
+      ['the system where a webhook', 'webhook', false, 'system'],
+    ] as const,
+  )('about a run names %s asked for it', async (_, type, isAsked, actorType) => {
+    const person = await createPerson(database)
+    const integration = await createIntegration(database)
+    const run = await openRun(database, integration.id, {
+      type,
+      ...(isAsked ? { requestedBy: person.id } : {}),
+    })
+
+    await finishRun(database, run)
+
+    const lines = await linesOf(integration.organization_id)
+    expect(lines.find((line) => line.subject_id === run.sync_log_id)).toMatchObject({
+      actor_type: actorType,
+      actor_id: isAsked ? person.id : null,
+    })
+  })
+
   it('holds no credentials', async () => {
     const secret = `key-${randomUUID()}`
     const integration = await createIntegration(database, { credentials: { api_key: secret } })

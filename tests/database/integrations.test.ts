@@ -8,13 +8,23 @@ import {
   type IntegrationRow,
 } from '../support/integrations.ts'
 import { createOrganization, createPerson, createTeam } from '../support/people.ts'
-import { claimRun, openRun, product, startSync, syncOnce, writePage } from '../support/sync-runs.ts'
+import {
+  claimRun,
+  finishRun,
+  openRun,
+  product,
+  readLog,
+  startSync,
+  syncOnce,
+  writePage,
+} from '../support/sync-runs.ts'
 
 const database = useDatabase()
 const { admin, actAs, call } = database
 
 type OpenIntegration = {
   integration: IntegrationRow
+  credentials_id: string | null
   credentials: Record<string, unknown> | null
   token: { access_token: string; expires_at: string | null } | null
 }
@@ -28,11 +38,16 @@ const disconnect = (id: string, change: Record<string, unknown> = {}) =>
     p_integration_id: id,
     ...change,
   })
-const saveToken = (id: string, token: string | null, expiresAt: string | null = null) =>
+const saveToken = (
+  id: string,
+  token: string | null,
+  options: { expiresAt?: string; credentialsId?: string | null } = {},
+) =>
   call('service_role', 'save_integration_token', {
     p_integration_id: id,
     p_access_token: token,
-    p_expires_at: expiresAt,
+    p_expires_at: options.expiresAt ?? null,
+    p_credentials_id: options.credentialsId ?? null,
   })
 const check = (id: string, error: object | null = null) =>
   call<IntegrationRow>('service_role', 'record_integration_check', {
@@ -40,6 +55,16 @@ const check = (id: string, error: object | null = null) =>
     p_error: error,
   })
 const ownerMustAct = { code: 'provider_unauthorized', message: 'The key is wrong.', next: 'owner' }
+
+/** Lets the schedule have the integration's turn in an hour. */
+const postpone = (id: string) =>
+  admin`
+  update public.sync_streams set next_sync_at = now() + interval '1 hour' where integration_id = ${id}`
+async function isDue(id: string): Promise<boolean> {
+  const [stream] = await admin`
+    select next_sync_at <= now() as is_due from public.sync_streams where integration_id = ${id}`
+  return stream?.is_due
+}
 
 /** How many of Vault's secrets hold this text. */
 async function secretsWith(text: string): Promise<number> {
@@ -89,6 +114,7 @@ describe('connecting', () => {
     })
     await syncOnce(database, first.id, [product('1')])
     await disconnect(first.id)
+    const wasDue = await isDue(first.id)
 
     const second = await connectIntegration(database, organizationId, { account, name: 'Renamed' })
 
@@ -102,6 +128,7 @@ describe('connecting', () => {
       disconnected_at: null,
     })
     expect(streams).toEqual([{ has_cursor: true }])
+    expect([wasDue, await isDue(first.id)]).toEqual([false, true])
   })
 
   it('the same account again replaces the credentials and forgets a token made from the old ones', async () => {
@@ -191,23 +218,84 @@ describe('updating', () => {
     await expect(startSync(database, id)).resolves.toMatchObject({ status: 'queued' })
   })
 
-  it('with new credentials takes an integration out of error and makes it due', async () => {
-    const { id } = await createIntegration(database)
-    await check(id, ownerMustAct)
-    await admin`
-      update public.sync_streams set next_sync_at = now() + interval '1 hour' where integration_id = ${id}`
+  it.each([
+    ['credentials', { p_credentials: { api_key: 'new' } }],
+    ['settings', { p_settings: { store: 'high-street' } }],
+  ])(
+    'with proved %s takes an integration out of error and makes it due; a new name does not',
+    async (what, change) => {
+      const { id } = await createIntegration(database)
+      await check(id, ownerMustAct)
+      await postpone(id)
 
-    const repaired = await update(id, { p_credentials: { api_key: 'new' } })
+      const renamed = await update(id, { p_name: 'High street' })
+      const dueOnceRenamed = await isDue(id)
+      const repaired = await update(id, change)
 
-    const [stream] = await admin`
-      select next_sync_at <= now() as is_due from public.sync_streams where integration_id = ${id}`
-    expect(repaired).toMatchObject({
-      status: 'connected',
-      consecutive_failures: 0,
-      last_error: null,
+      expect(renamed).toMatchObject({ status: 'error', last_error: ownerMustAct })
+      expect(dueOnceRenamed).toBe(false)
+      expect(repaired).toMatchObject({
+        status: 'connected',
+        consecutive_failures: 0,
+        last_error: null,
+      })
+      expect(await isDue(id)).toBe(true)
+      expect(what === 'settings' ? repaired : await open(id)).toMatchObject(
+        what === 'settings'
+          ? { settings: change.p_settings }
+          : { credentials: change.p_credentials },
+      )
+    },
+  )
+
+  it('with new credentials takes the lease of a run, which goes on with them at once', async () => {
+    const integration = await createIntegration(database)
+    const { id } = integration
+    const old = await openRun(database, id)
+    await writePage(database, old, [product('1')], { progress: { cursor: 'page 2' } })
+
+    await update(id, { p_credentials: { api_key: 'new' } })
+    const next = await claimRun(database, old.sync_log_id)
+
+    expect(next).toMatchObject({
+      sync_log_id: old.sync_log_id,
+      progress: { cursor: 'page 2' },
+      credentials: { api_key: 'new' },
     })
-    expect(stream).toEqual({ is_due: true })
-    expect(await open(id)).toMatchObject({ credentials: { api_key: 'new' } })
+    expect(next?.credentials_id).not.toBe(old.credentials_id)
+    await expect(writePage(database, old, [product('2')], { number: 2 })).rejects.toMatchObject(
+      refusal('lease_lost'),
+    )
+    await expect(writePage(database, next!, [product('2')], { number: 2 })).resolves.toMatchObject({
+      created: 1,
+    })
+  })
+
+  it('with a new name leaves a run to its worker', async () => {
+    const { id } = await createIntegration(database)
+    const run = await openRun(database, id)
+
+    await update(id, { p_name: 'High street' })
+
+    await expect(writePage(database, run, [product('1')])).resolves.toMatchObject({ created: 1 })
+  })
+
+  it('to paused ends the running and the queued run; one of another integration goes on', async () => {
+    const [paused, other] = [await createIntegration(database), await createIntegration(database)]
+    await syncOnce(database, paused.id, []) // so that a run can be incremental
+    const running = await openRun(database, paused.id, { mode: 'incremental' })
+    const queued = await startSync(database, paused.id, { mode: 'full' })
+    const elsewhere = await openRun(database, other.id)
+
+    await update(paused.id, { p_paused: true })
+
+    expect(await Promise.all([running.sync_log_id, queued.id].map((id) => readLog(database, id))))
+      .toMatchObject([
+        { status: 'failed', error: { code: 'integration_paused' } },
+        { status: 'failed', error: { code: 'integration_paused' } },
+      ])
+    await expect(finishRun(database, running)).rejects.toMatchObject(refusal('lease_lost'))
+    await expect(finishRun(database, elsewhere)).resolves.toMatchObject({ status: 'success' })
   })
 
   it('is refused when the integration is disconnected or unknown', async () => {
@@ -303,7 +391,7 @@ describe('Vault', () => {
     const [first, second] = [randomUUID(), randomUUID()]
 
     await saveToken(id, first)
-    await saveToken(id, second, '2030-01-01T00:00:00Z')
+    await saveToken(id, second, { expiresAt: '2030-01-01T00:00:00Z' })
     const held = await open(id)
     const kept = [await secretsWith(first), await secretsWith(second)]
     await saveToken(id, null)
@@ -315,6 +403,23 @@ describe('Vault', () => {
     expect(kept).toEqual([0, 1])
     expect(await secretsWith(second)).toBe(0)
     expect((await open(id))?.token).toBeNull()
+  })
+
+  it('takes a token made from the credentials held, and none made from the ones before', async () => {
+    const { id } = await createIntegration(database)
+    const [late, timely] = [randomUUID(), randomUUID()]
+    const before = await open(id)
+    await update(id, { p_credentials: { api_key: 'new' } })
+    const held = await open(id)
+
+    await saveToken(id, late, { credentialsId: before!.credentials_id })
+    const afterLate = await open(id)
+    await saveToken(id, timely, { credentialsId: held!.credentials_id })
+    await saveToken(id, null, { credentialsId: before!.credentials_id })
+
+    expect(afterLate?.token).toBeNull()
+    expect(await secretsWith(late)).toBe(0)
+    expect(await open(id)).toMatchObject({ token: { access_token: timely } })
   })
 
   it('holds credentials as ciphertext, and no table of ours holds them at all', async () => {
@@ -340,6 +445,20 @@ describe('a check', () => {
 
     expect(failed).toMatchObject({ status: 'error', last_error: ownerMustAct })
     expect(repaired).toMatchObject({ status: 'connected', last_error: null })
+  })
+
+  it('that is good after an error makes the streams due; otherwise the schedule stays', async () => {
+    const [broken, working] = [await createIntegration(database), await createIntegration(database)]
+    await check(broken.id, ownerMustAct)
+    for (const { id } of [broken, working]) await postpone(id)
+
+    await check(broken.id, ownerMustAct)
+    const dueAfterBadCheck = await isDue(broken.id)
+    await check(broken.id)
+    await check(working.id)
+
+    expect(dueAfterBadCheck).toBe(false)
+    expect([await isDue(broken.id), await isDue(working.id)]).toEqual([true, false])
   })
 
   it('that fails for the moment leaves the integration connected', async () => {

@@ -1,7 +1,7 @@
 // Whom does an invitation let in? The person it was sent to, once, while it is open.
 import { describe, expect, it } from 'vitest'
 import { refusal, useDatabase } from '../support/database.ts'
-import { addMember, createPerson, createTeam, type Person } from '../support/people.ts'
+import { addMember, createPerson, createTeam, type Person, type Role } from '../support/people.ts'
 
 const database = useDatabase()
 const { admin, actAs, call } = database
@@ -89,6 +89,42 @@ describe('an invitation', () => {
     expect(outcomes.map((outcome) => outcome.status).toSorted()).toEqual(['fulfilled', 'rejected'])
   })
 
+  it.each(
+    [
+      ['manager', 'member', 'member'],
+      ['owner', 'manager', 'manager'],
+    ] as const,
+  )('of a %s to become %s lets nobody in while its sender is only %s', async (by, role, now) => {
+    const team = await createTeam(database)
+    const person = await createPerson(database)
+    const invitation = await invite(team[by], team.organizationId, person.email, role)
+    const setSender = (held: Role) =>
+      admin`
+      update public.organization_members set role = ${held}
+      where organization_id = ${team.organizationId} and user_id = ${team[by].id}`
+    await addMember(database, team.organizationId, await createPerson(database), 'owner')
+
+    await setSender(now)
+    await expect(accept(person, invitation)).rejects.toMatchObject(notFound)
+    await setSender(by)
+    await expect(accept(person, invitation)).resolves.toBe(team.organizationId)
+    expect(await roleOf(team.organizationId, person)).toBe(role)
+  })
+
+  it('lets nobody in once its sender has left', async () => {
+    const { organizationId, manager, owner } = await createTeam(database)
+    const [one, other] = await Promise.all([createPerson(database), createPerson(database)])
+    const ofManager = await invite(manager, organizationId, one.email)
+    const ofOwner = await invite(owner, organizationId, other.email)
+
+    await actAs(manager, (sql) =>
+      sql`
+      delete from public.organization_members where user_id = ${manager.id}`)
+
+    await expect(accept(one, ofManager)).rejects.toMatchObject(notFound)
+    await expect(accept(other, ofOwner)).resolves.toBe(organizationId)
+  })
+
   it('expires', async () => {
     const { organizationId, manager } = await createTeam(database)
     const person = await createPerson(database)
@@ -165,6 +201,38 @@ describe('an invitation', () => {
       await expect(invite(manager, organizationId, email)).rejects.toMatchObject({
         constraint_name: 'organization_invitations_email_is_an_address',
       })
+    },
+  )
+})
+
+describe("an owner's invitation", () => {
+  it.each(
+    [
+      ['owner', false],
+      ['manager', false],
+      ['member', true],
+      ['viewer', true],
+    ] as const,
+  )(
+    'to become %s: may a manager replace or withdraw it? %s; an owner may',
+    async (role, mayManager) => {
+      const { organizationId, owner, manager } = await createTeam(database)
+      const [one, other] = await Promise.all([createPerson(database), createPerson(database)])
+      const invitation = await invite(owner, organizationId, one.email, role)
+      await invite(owner, organizationId, other.email, role)
+      const withdraw = (by: Person) =>
+        actAs(by, (sql) =>
+          sql`
+        delete from public.organization_invitations where id = ${invitation.invitation_id}`)
+      const replace = (by: Person) => invite(by, organizationId, other.email, 'viewer')
+
+      const replacing = replace(manager)
+      if (mayManager) await expect(replacing).resolves.toBeTruthy()
+      else await expect(replacing).rejects.toMatchObject(refusal('not_a_manager'))
+      expect((await withdraw(manager)).count).toBe(mayManager ? 1 : 0)
+
+      expect((await withdraw(owner)).count).toBe(mayManager ? 0 : 1)
+      await expect(replace(owner)).resolves.toBeTruthy()
     },
   )
 })

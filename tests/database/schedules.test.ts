@@ -2,11 +2,14 @@
 import type { TransactionSql } from 'postgres'
 import { describe, expect, it } from 'vitest'
 import { openTransaction } from '../support/concurrency.ts'
-import { undone, useDatabase } from '../support/database.ts'
+import { callFunction, undone, useDatabase } from '../support/database.ts'
 import { createIntegration, type IntegrationRow } from '../support/integrations.ts'
 import {
+  type ClaimedRun,
   claimRun,
+  expireLease,
   finishRun,
+  lease,
   openRun,
   product,
   startSync,
@@ -133,10 +136,7 @@ describe('queue-due-syncs', () => {
   it('rings for a run whose worker died', async () => {
     const { id } = await createIntegration(database)
     const run = await openRun(database, id)
-    await admin`
-      update private.sync_runs set
-        leased_at = now() - interval '300 seconds', lease_expires_at = now() - interval '1 second'
-      where sync_log_id = ${run.sync_log_id}`
+    await expireLease(database, run)
 
     const [rung, due] = await undone(owner, async (sql) => {
       await sql`update public.sync_streams set next_sync_at = now() + interval '1 hour' where next_sync_at <= now()`
@@ -148,6 +148,41 @@ describe('queue-due-syncs', () => {
 
     expect(due).toEqual({ is_due: true })
     expect(rung).toHaveLength(1)
+  })
+
+  it('passes by an integration that is paused in that very moment, and queues the others', async () => {
+    const [before, paused, after] = [
+      await createIntegration(database),
+      await createIntegration(database),
+      await createIntegration(database),
+    ]
+
+    const logs = await undone(owner, async (sql) => {
+      for (const [index, { id }] of [before, paused, after].entries()) {
+        await sql`
+          update public.sync_streams set next_sync_at = now() - make_interval(mins => ${
+          10_000 - index
+        })
+          where integration_id = ${id}`
+      }
+      // the job has listed all three when the first one's run is queued
+      await sql.unsafe(`
+        create function pg_temp.pause_the_second() returns trigger language plpgsql as $$
+        begin
+          update public.integrations set status = 'paused' where id = '${paused.id}';
+          return null;
+        end $$;
+        create trigger pause_the_second after insert on public.sync_logs
+          for each row execute function pg_temp.pause_the_second()`)
+      await sql`select private.queue_due_syncs()`
+      return await sql`
+        select integration_id from public.sync_logs
+        where integration_id in ${sql([before.id, paused.id, after.id])}`
+    })
+
+    expect(logs.map((log) => log.integration_id).toSorted()).toEqual(
+      [before.id, after.id].toSorted(),
+    )
   })
 
   it('is scheduled for every minute, and the sweep for every night', async () => {
@@ -253,6 +288,67 @@ describe('waking the worker', () => {
   })
 })
 
+describe('calling more workers', () => {
+  /** Queues this many runs, and lets the work see no other; all of it is undone. */
+  async function withQueued<Result>(
+    count: number,
+    work: (sql: TransactionSql, syncLogIds: string[]) => Promise<Result>,
+  ): Promise<Result> {
+    const integrations = await Promise.all(
+      Array.from({ length: count }, () => createIntegration(database)),
+    )
+    const logs = await Promise.all(integrations.map(({ id }) => startSync(database, id)))
+    const ids = logs.map((log) => log.id)
+    return await undone(admin, async (sql) => {
+      await sql`delete from private.sync_runs where sync_log_id not in ${sql(ids)}`
+      return await work(sql, ids)
+    })
+  }
+  /** Does the work with the doorbell ready, and answers whether it was rung. */
+  async function isRungBy(sql: TransactionSql, work: () => Promise<unknown>): Promise<boolean> {
+    await answerWake(sql)
+    await work()
+    const [doorbell] = await sql`
+      select rung_at is not null as is_rung from private.worker_wakes where worker = 'sync'`
+    return doorbell?.is_rung
+  }
+  const claim = (sql: TransactionSql, syncLogId?: string) =>
+    callFunction<ClaimedRun>(sql, 'claim_sync_run', { p_sync_log_id: syncLogId ?? null })
+  const finish = (sql: TransactionSql, run: ClaimedRun) =>
+    callFunction(sql, 'finish_sync_run', { ...lease(run), p_status: 'success' })
+
+  it('a claim rings while another run is due, until eight workers are at work', async () => {
+    const rung = await withQueued(9, async (sql) => {
+      const rung: boolean[] = []
+      for (let worker = 1; worker <= 8; worker++) rung.push(await isRungBy(sql, () => claim(sql)))
+      return rung
+    })
+
+    expect(rung).toEqual([true, true, true, true, true, true, true, false])
+  })
+
+  it('a claim and the end of a run ring for nobody where nothing else is due', async () => {
+    const rung = await withQueued(2, async (sql, [first, second]) => {
+      await sql`
+        update private.sync_runs set run_at = now() + interval '1 hour' where sync_log_id = ${second!}`
+      let run: ClaimedRun | undefined
+      const byClaim = await isRungBy(sql, async () => run = await claim(sql, first))
+      return [byClaim, await isRungBy(sql, () => finish(sql, run!))]
+    })
+
+    expect(rung).toEqual([false, false])
+  })
+
+  it('the end of a run rings for any run that is due', async () => {
+    const rung = await withQueued(2, async (sql, [first]) => {
+      const run = await claim(sql, first)
+      return await isRungBy(sql, () => finish(sql, run))
+    })
+
+    expect(rung).toBe(true)
+  })
+})
+
 describe('the next run', () => {
   it('is due when its pause or its lease ends; one that waits behind another does not count', async () => {
     const { id } = await createIntegration(database)
@@ -332,5 +428,25 @@ describe('maintain-logs', () => {
     })
 
     expect(left).toEqual([{ sync_log_id: runs[1]?.sync_log_id }])
+  })
+  it('forgets what was known of an account nobody has called for a day', async () => {
+    const left = await undone(owner, async (sql) => {
+      await sql`
+        insert into private.request_budgets (key, next_free_at, blocked_until, circuit) values
+          ('made-up:idle', now() - interval '25 hours', '-infinity', 'closed'),
+          ('made-up:never called', '-infinity', '-infinity', 'closed'),
+          ('made-up:recent', now() - interval '23 hours', '-infinity', 'closed'),
+          ('made-up:told to wait', now() - interval '25 hours', now() + interval '1 hour', 'closed'),
+          ('made-up:down', now() - interval '25 hours', '-infinity', 'open')`
+      await sql`select private.maintain_logs()`
+      return await sql`
+        select key from private.request_budgets where key like 'made-up:%' order by key`
+    })
+
+    expect(left.map((budget) => budget.key)).toEqual([
+      'made-up:down',
+      'made-up:recent',
+      'made-up:told to wait',
+    ])
   })
 })

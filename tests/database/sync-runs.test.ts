@@ -5,16 +5,18 @@ import { openTransaction, someoneWaitsForALock } from '../support/concurrency.ts
 import { callFunction, refusal, useDatabase } from '../support/database.ts'
 import { createIntegration, sampleFeed } from '../support/integrations.ts'
 import { createPerson } from '../support/people.ts'
+import { refusedRecord } from '../support/seeded-organization.ts'
 import {
   type ClaimedRun,
   claimRun,
+  expireLease,
   finishRun,
   lease,
   openRun,
   page,
   product,
+  readLog,
   startSync,
-  type SyncLogRow,
   syncOnce,
   writePage,
 } from '../support/sync-runs.ts'
@@ -28,13 +30,8 @@ const release = (run: ClaimedRun, pauseMs = 0, error: object | null = null) =>
     p_pause_ms: pauseMs,
     p_error: error,
   })
-const expireLease = (run: { sync_log_id: string }) =>
-  admin`
-  update private.sync_runs set
-    leased_at = now() - interval '300 seconds', lease_expires_at = now() - interval '1 second'
-  where sync_log_id = ${run.sync_log_id}`
-const logOf = (id: string) =>
-  call<SyncLogRow>('service_role', 'read_sync_log', { p_sync_log_id: id })
+const restart = (run: ClaimedRun) => call('service_role', 'restart_sync_run', lease(run))
+const logOf = (id: string) => readLog(database, id)
 
 /** An integration that has been synced, so that runs may be incremental. */
 async function createSyncedIntegration() {
@@ -93,9 +90,15 @@ describe('starting a sync', () => {
     const allowed = await startSync(database, id, { mode: 'full', allowMassDelete: true })
     await finishRun(database, running)
     const run = await claimRun(database, allowed.id)
+    await writePage(database, run!, [], {
+      progress: { scanning: true, scan_started_at: '2026-03-01T00:00:00Z' },
+    })
 
     expect(allowed.id).not.toBe(running.sync_log_id)
-    expect(run).toMatchObject({ allow_mass_delete: true })
+    expect(await call('service_role', 'list_absent', lease(run!))).toMatchObject({
+      absent: 1,
+      held: false,
+    })
   })
 
   it('by two callers at once makes one run', async () => {
@@ -176,8 +179,8 @@ describe('claiming', () => {
       has_rows: false,
       since: null,
       batch_size: 2000,
-      allow_mass_delete: false,
       integration: { id: integration.id },
+      credentials_id: expect.any(String),
       credentials: { api_key: 'k' },
       token: null,
     })
@@ -191,6 +194,33 @@ describe('claiming', () => {
     const claims = await Promise.all(Array.from({ length: 5 }, () => claimRun(database, log.id)))
 
     expect(claims.filter((run) => run !== null)).toHaveLength(1)
+  })
+
+  it('again with the same lease token, as when the answer was lost, answers the same run', async () => {
+    const { id } = await createIntegration(database)
+    const log = await startSync(database, id)
+    const token = randomUUID()
+
+    const first = await claimRun(database, log.id, token)
+    const again = await claimRun(database, log.id, token)
+    const other = await claimRun(database, log.id)
+
+    expect(first).toMatchObject({ sync_log_id: log.id, lease_token: token })
+    expect(again).toEqual(first)
+    expect(other).toBeNull()
+    expect(await logOf(log.id)).toMatchObject({ attempt_count: 1 })
+  })
+
+  it('with a lease token that was taken away takes a run up anew', async () => {
+    const { id } = await createIntegration(database)
+    const log = await startSync(database, id)
+    const old = await claimRun(database, log.id)
+    await release(old!)
+
+    const next = await claimRun(database, log.id, old!.lease_token)
+
+    expect(next).toMatchObject({ sync_log_id: log.id })
+    expect(await logOf(log.id)).toMatchObject({ attempt_count: 2 })
   })
 
   it("while another worker's claim is not committed gives nothing, without waiting", async () => {
@@ -243,7 +273,7 @@ describe('claiming', () => {
     await writePage(database, dead, [product('1')], { progress: { cursor: 'page 2' } })
 
     const early = await claimRun(database, dead.sync_log_id)
-    await expireLease(dead)
+    await expireLease(database, dead)
     const next = await claimRun(database, dead.sync_log_id)
 
     expect(early).toBeNull()
@@ -257,7 +287,7 @@ describe('claiming', () => {
     const log = await startSync(database, id)
     for (let worker = 0; worker < 5; worker++) {
       await claimRun(database, log.id)
-      await expireLease({ sync_log_id: log.id })
+      await expireLease(database, { sync_log_id: log.id })
     }
 
     const sixth = await claimRun(database, log.id)
@@ -274,28 +304,79 @@ describe('claiming', () => {
     const log = await startSync(database, id)
     for (let worker = 1; worker <= 6; worker++) {
       const run = await claimRun(database, log.id)
-      await writePage(database, run!, [product(`${worker}`)], { number: worker })
-      await expireLease({ sync_log_id: log.id })
+      await writePage(database, run!, [product(`${worker}`)], {
+        number: worker,
+        progress: { phase: 'pages', cursor: `page ${worker + 1}` },
+      })
+      await expireLease(database, { sync_log_id: log.id })
     }
 
     expect(await claimRun(database, log.id)).toMatchObject({ progress: { batch_count: 6 } })
   })
 
-  it('ends a run that was asked for at the moment its account was disconnected', async () => {
+  it('gives up on workers that each commit a part of the same page: the next one begins with it again', async () => {
     const { id } = await createIntegration(database)
-    const disconnecting = await openTransaction(database, 'service_role')
-    await callFunction(disconnecting.sql, 'disconnect_integration', { p_integration_id: id })
-    const log = await startSync(database, id) // still sees it connected
-    await disconnecting.commit()
+    const log = await startSync(database, id)
+    const samePlace = { phase: 'pages', cursor: 'page 2' }
+    const first = await claimRun(database, log.id)
+    await writePage(database, first!, [product('0')], { number: 1, progress: samePlace })
+    await release(first!)
+    for (let worker = 2; worker <= 6; worker++) {
+      const run = await claimRun(database, log.id)
+      await writePage(database, run!, [product(`${worker}`)], {
+        number: worker,
+        progress: samePlace,
+      })
+      await expireLease(database, { sync_log_id: log.id })
+    }
 
-    const run = await claimRun(database, log.id)
-
-    expect(run).toBeNull()
-    expect(await logOf(log.id)).toMatchObject({
-      status: 'failed',
-      error: { code: 'integration_disconnected', next: 'owner' },
-    })
+    expect(await claimRun(database, log.id)).toBeNull()
+    expect(await logOf(log.id)).toMatchObject({ status: 'failed', error: { code: 'worker_died' } })
   })
+
+  it('does not give up on a run whose pages have ended and whose next phase has begun', async () => {
+    const { id } = await createIntegration(database)
+    const log = await startSync(database, id)
+    for (const [index, phase] of ['pages', 'pages', 'pages', 'pages', 'absent'].entries()) {
+      const run = await claimRun(database, log.id)
+      await writePage(database, run!, [], {
+        number: index + 1,
+        progress: { phase, cursor: null },
+      })
+      await expireLease(database, { sync_log_id: log.id })
+    }
+
+    const sixth = await claimRun(database, log.id)
+
+    expect(sixth).toMatchObject({ progress: { phase: 'absent' } })
+    const [run] =
+      await admin`select attempt_count from private.sync_runs where sync_log_id = ${log.id}`
+    expect(run).toEqual({ attempt_count: 1 })
+  })
+
+  it.each(
+    [
+      ['disconnected', 'disconnect_integration', {}, 'integration_disconnected'],
+      ['paused', 'update_integration', { p_paused: true }, 'integration_paused'],
+    ] as const,
+  )(
+    'ends a run that was asked for at the moment its integration was %s',
+    async (_, name, args, code) => {
+      const { id } = await createIntegration(database)
+      const stopping = await openTransaction(database, 'service_role')
+      await callFunction(stopping.sql, name, { p_integration_id: id, ...args })
+      const log = await startSync(database, id) // still sees it connected
+      await stopping.commit()
+
+      const run = await claimRun(database, log.id)
+
+      expect(run).toBeNull()
+      expect(await logOf(log.id)).toMatchObject({
+        status: 'failed',
+        error: { code, next: 'owner' },
+      })
+    },
+  )
 
   it('with a lease shorter than the longest call is refused', async () => {
     const { id } = await createIntegration(database)
@@ -324,7 +405,7 @@ describe('a worker whose run was taken over', () => {
   it.each(writes)('finds its lease lost in %s; who holds it does not', async (name, args) => {
     const { id } = await createIntegration(database)
     const old = await openRun(database, id)
-    await expireLease(old)
+    await expireLease(database, old)
     const current = await claimRun(database, old.sync_log_id)
 
     await expect(call('service_role', name, args(old))).rejects.toMatchObject(refusal('lease_lost'))
@@ -334,7 +415,7 @@ describe('a worker whose run was taken over', () => {
   it('may go on when its lease ran out but nobody took it', async () => {
     const { id } = await createIntegration(database)
     const run = await openRun(database, id)
-    await expireLease(run)
+    await expireLease(database, run)
 
     await writePage(database, run, [product('1')])
 
@@ -344,7 +425,7 @@ describe('a worker whose run was taken over', () => {
   it('in the middle of a write keeps the run until the write is committed', async () => {
     const { id } = await createIntegration(database)
     const run = await openRun(database, id)
-    await expireLease(run)
+    await expireLease(database, run)
     const slow = await openTransaction(database, 'service_role')
     await callFunction(slow.sql, 'write_sync_page', page(run, [product('1')]))
 
@@ -394,16 +475,66 @@ describe('giving a run back', () => {
     expect(await logOf(log.id)).toMatchObject({ status: 'failed', error })
   })
 
-  it('to read from the start forgets its place and what it saw', async () => {
+  it('for a reason shows the reason while it waits; a success leaves none', async () => {
+    const [quiet, hindered] = [await createIntegration(database), await createIntegration(database)]
+    const error = { code: 'provider_rate_limited', message: 'Too many calls.', next: 'retry' }
+    const spent = await openRun(database, quiet.id)
+    const run = await openRun(database, hindered.id)
+
+    await release(spent)
+    await release(run, 0, error)
+
+    expect(await logOf(spent.sync_log_id)).toMatchObject({ status: 'running', error: null })
+    expect(await logOf(run.sync_log_id)).toMatchObject({ status: 'running', error })
+    const next = await claimRun(database, run.sync_log_id)
+    expect(await finishRun(database, next!)).toMatchObject({ status: 'success', error: null })
+  })
+})
+
+describe('reading from the start again', () => {
+  const readPages = (run: ClaimedRun) =>
+    writePage(database, run, [product('1'), product('2')], {
+      progress: { scanning: true },
+      refused: [refusedRecord('broken')],
+    })
+
+  it('forgets the place and what was seen', async () => {
     const { id } = await createIntegration(database)
     const run = await openRun(database, id)
-    await writePage(database, run, [product('1')], { progress: { scanning: true } })
+    await readPages(run)
 
-    await call('service_role', 'restart_sync_run', lease(run))
+    await restart(run)
 
     await release(run)
     const seen = await admin`select 1 from private.sync_seen where sync_log_id = ${run.sync_log_id}`
     expect(await claimRun(database, run.sync_log_id)).toMatchObject({ progress: {} })
     expect(seen).toEqual([])
+  })
+
+  it('counts what is read again once, and what was written as written', async () => {
+    const { id } = await createIntegration(database)
+    const run = await openRun(database, id)
+    await readPages(run)
+
+    await restart(run)
+    await readPages(run)
+
+    expect(await finishRun(database, run)).toMatchObject({
+      status: 'partial',
+      fetched_count: 3,
+      created_count: 2,
+      unchanged_count: 2,
+      error_count: 1,
+    })
+  })
+
+  it('happens three times at most: a platform that forgets every place would be read for ever', async () => {
+    const { id } = await createIntegration(database)
+    const run = await openRun(database, id)
+
+    for (let time = 0; time < 3; time++) await restart(run)
+
+    await expect(restart(run)).rejects.toMatchObject(refusal('provider_cursor_expired'))
+    expect(await finishRun(database, run)).toMatchObject({ status: 'success' })
   })
 })

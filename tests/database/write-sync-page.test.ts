@@ -9,8 +9,8 @@ import {
   finishRun,
   openRun,
   product,
+  readLog,
   startSync,
-  type SyncLogRow,
   syncOnce,
   writePage,
 } from '../support/sync-runs.ts'
@@ -30,8 +30,7 @@ const progressOf = async (syncLogId: string) => {
   const [run] = await admin`select progress from private.sync_runs where sync_log_id = ${syncLogId}`
   return run?.progress
 }
-const logOf = (id: string) =>
-  call<SyncLogRow>('service_role', 'read_sync_log', { p_sync_log_id: id })
+const logOf = (id: string) => readLog(database, id)
 const apply = (integrationId: string, records: object[], options: Record<string, unknown> = {}) =>
   call('service_role', 'apply_records', {
     p_integration_id: integrationId,
