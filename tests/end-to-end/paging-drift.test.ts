@@ -22,7 +22,7 @@ it('a product removed from page 1 while page 2 is on its way: the one that is sk
 
   expect(afterDrift).toContain(skipped)
   expect(store.ids().filter((id) => !afterDrift.includes(id))).toEqual([])
-  expect(lookups).toEqual([expect.stringContaining(`ID=${skipped}`)])
+  expect(lookups).toEqual([expect.stringContaining(skipped)])
   expect(next).toMatchObject({ status: 'success', deleted_count: 1 })
   expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
 })

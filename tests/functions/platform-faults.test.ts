@@ -1,5 +1,5 @@
 // What becomes of a run when the platform misbehaves? It ends with a reason, and deletes nothing.
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Fault } from '../../scripts/simulators/shared/faults.ts'
 import { liveProducts, productRequests, soundCatalog } from '../support/compare-catalog.ts'
 import { endedRun, readLog } from '../support/ended-run.ts'
@@ -24,31 +24,42 @@ async function syncedStore(products = 120) {
 }
 const onProducts = { path: '/product/product_list' }
 
+const lasting: [string, Fault, string][] = [
+  ['FAIL with status 200', { kind: 'fail_result' }, 'provider_unavailable'],
+  ['success without data', { kind: 'no_data' }, 'provider_bad_answer'],
+  ['a web page', { kind: 'html' }, 'provider_bad_answer'],
+  ['half an answer', { kind: 'cut_body' }, 'provider_unavailable'],
+  ['a dropped connection', { kind: 'reset' }, 'provider_unavailable'],
+  ['500', { kind: 'status', status: 500 }, 'provider_unavailable'],
+  ['429 without an end', { kind: 'status', status: 429 }, 'provider_rate_limited'],
+]
+const final: [string, Fault, string][] = [
+  ['403', { kind: 'status', status: 403 }, 'provider_forbidden'],
+  ['401', { kind: 'status', status: 401 }, 'provider_unauthorized'],
+  [
+    'a redirect to another host',
+    { kind: 'status', status: 302, headers: { location: 'http://elsewhere.example/' } },
+    'provider_redirect_refused',
+  ],
+  ['429 until tomorrow', { kind: 'retry_after', retry_after: 86_400 }, 'provider_rate_limited'],
+]
+
+/** Takes seconds to give up, so that one place has to do. */
+const isSlow = (name: string) => name === '429 without an end'
+
 describe('a fault that lasts', () => {
-  it.each<[string, Fault, string]>([
-    ['FAIL with status 200', { kind: 'fail_result' }, 'provider_unavailable'],
-    ['success without data', { kind: 'no_data' }, 'provider_bad_answer'],
-    ['a web page', { kind: 'html' }, 'provider_bad_answer'],
-    ['half an answer', { kind: 'cut_body' }, 'provider_unavailable'],
-    ['a dropped connection', { kind: 'reset' }, 'provider_unavailable'],
-    ['500', { kind: 'status', status: 500 }, 'provider_unavailable'],
-    ['403', { kind: 'status', status: 403 }, 'provider_forbidden'],
-    ['401', { kind: 'status', status: 401 }, 'provider_unauthorized'],
-    [
-      'a redirect to another host',
-      { kind: 'status', status: 302, headers: { location: 'http://elsewhere.example/' } },
-      'provider_redirect_refused',
-    ],
-    ['429 without an end', { kind: 'status', status: 429 }, 'provider_rate_limited'],
-    ['the same page again', { kind: 'repeated_page' }, 'provider_repeated_page'],
-    ['429 until tomorrow', { kind: 'retry_after', retry_after: 86_400 }, 'provider_rate_limited'],
+  it.each([
+    ...lasting.map((fault) => [...fault, 0] as const),
+    ...final.map((fault) => [...fault, 0] as const),
+    ...final.map((fault) => [...fault, 1] as const),
+    ['the same page again', { kind: 'repeated_page' }, 'provider_repeated_page', 1] as const,
   ])(
-    '%s on the second page fails the run and deletes nothing; after it all is well',
-    async (_, fault, code) => {
+    '%s fails the run and deletes nothing; after it all is well (%#)',
+    async (_, fault, code, after) => {
       const { store, id, sync } = await syncedStore()
       const before = await liveProducts(database, id)
       store.control.remove(2)
-      store.control.setFault({ ...onProducts, after: 1, times: null, ...fault } as Fault)
+      store.control.setFault({ ...onProducts, after, times: null, ...fault } as Fault)
 
       const failed = await sync()
       const afterFault = await liveProducts(database, id)
@@ -70,7 +81,68 @@ describe('a fault that lasts', () => {
       expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
     },
   )
+
+  it.each(lasting.filter(([name]) => !isSlow(name)))(
+    '%s in the middle holds the run up, which keeps what it has read',
+    async (_, fault, code) => {
+      const { store, id, sync } = await syncedStore()
+      const before = await liveProducts(database, id)
+      store.control.remove(2)
+      store.control.setFault({ ...onProducts, after: 1, times: null, ...fault } as Fault)
+
+      const held = await sync()
+      const afterFault = await liveProducts(database, id)
+      store.control.clearFaults()
+      await letTimePass(functions, held.body.sync_log_id)
+      const log = await endedRun(database, held.body.sync_log_id)
+
+      expect(held).toMatchObject({
+        status: 202,
+        body: { success: true, status: 'running', error_code: code, stats: { fetched: 50 } },
+      })
+      expect(held.body.error).toMatch(/^Treez \(treez\): \S.*\.$/)
+      expect(afterFault).toEqual(before)
+      expect(log).toMatchObject({
+        status: 'success',
+        error: null,
+        fetched_count: 118,
+        deleted_count: 2,
+      })
+      expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
+    },
+  )
+
+  it('ends a run that was held up five times at the same place', async () => {
+    const { store, id, sync } = await syncedStore()
+    const before = await liveProducts(database, id)
+    store.control.setFault({ ...onProducts, after: 1, times: null, kind: 'fail_result' })
+    const { body } = await sync()
+
+    const statuses: string[] = []
+    for (let tries = 1; tries <= 6 && statuses.at(-1) !== 'failed'; tries++) {
+      await heldOrEnded(body.sync_log_id)
+      await letTimePass(functions, body.sync_log_id)
+      await heldOrEnded(body.sync_log_id)
+      statuses.push((await readLog(database, body.sync_log_id)).status)
+    }
+
+    expect(statuses.at(-1)).toBe('failed')
+    expect(await readLog(database, body.sync_log_id)).toMatchObject({
+      error: { code: 'provider_unavailable' },
+    })
+    expect(await liveProducts(database, id)).toEqual(before)
+  })
 })
+
+/** Waits while a worker holds the run, or should. */
+function heldOrEnded(syncLogId: string): Promise<void> {
+  return vi.waitFor(async () => {
+    const held = await database.admin`
+      select 1 from private.sync_runs
+      where sync_log_id = ${syncLogId} and (lease_token is not null or run_at <= now())`
+    if (held.length > 0) throw new Error('the run is under way')
+  }, { timeout: 10_000, interval: 20 })
+}
 
 describe('a fault that passes', () => {
   it.each<[string, Fault]>([
@@ -126,7 +198,12 @@ describe('a platform that is down', () => {
   it('is left alone after five failures, until the pause is over', async () => {
     const { store, id, sync } = await syncedStore(10)
     store.control.setFault({ ...onProducts, kind: 'reset', times: null })
-    for (let failures = 0; failures < 5; failures++) await sync()
+    await sync()
+    // as if two more calls had failed within these two minutes: each takes a second or two
+    await database.owner`
+      update private.request_budgets set window_failure_count = window_failure_count + 2
+      where window_failure_count > 0`
+    for (let failures = 3; failures < 5; failures++) await sync()
     store.control.clear()
 
     const paused = await sync()

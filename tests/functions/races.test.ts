@@ -5,6 +5,7 @@ import { betweenPages } from '../support/between-pages.ts'
 import { liveProducts, soundCatalog } from '../support/compare-catalog.ts'
 import { endedRun } from '../support/ended-run.ts'
 import { type SyncAnswer, useFunctions } from '../support/functions.ts'
+import { letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
 
 const functions = useFunctions()
@@ -49,26 +50,29 @@ describe('a run under way', () => {
     expect(await liveProducts(database, id)).toEqual([])
   })
 
-  it('goes on when the integration is paused', async () => {
+  it('ends when the integration is paused', async () => {
     const answer = await whileRunning(() =>
       call(team.manager, '/integrations/update', { integration_id: id, paused: true })
     )
 
-    expect(answer.body).toMatchObject({ status: 'success', stats: { created: 120 } })
-    const [integration] = await database.admin`
-      select status from public.integrations where id = ${id}`
-    expect(integration).toEqual({ status: 'paused' })
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { success: false, status: 'failed', error_code: 'integration_paused' },
+    })
   })
 
-  it('goes on with the credentials it has when new ones are saved', async () => {
+  it('goes on with new credentials when they are saved', async () => {
     const answer = await whileRunning(() =>
       call(team.manager, '/integrations/update', {
         integration_id: id,
         credentials: store.credentials.v2,
       })
     )
+    await letTimePass(functions, answer.body.sync_log_id)
+    const log = await endedRun(database, answer.body.sync_log_id)
 
-    expect(answer.body).toMatchObject({ status: 'success', stats: { created: 120 } })
+    expect(answer).toMatchObject({ status: 202, body: { success: true, status: 'running' } })
+    expect(log).toMatchObject({ status: 'success', created_count: 120 })
     expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
   })
 
