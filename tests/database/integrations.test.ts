@@ -219,32 +219,32 @@ describe('updating', () => {
   })
 
   it.each([
-    ['credentials', { p_credentials: { api_key: 'new' } }],
-    ['settings', { p_settings: { store: 'high-street' } }],
+    ['credentials', { p_credentials: { api_key: 'new' } }, { credentials: { api_key: 'new' } }],
+    [
+      'settings',
+      { p_settings: { store: 'high-street' } },
+      { integration: { settings: { store: 'high-street' } } },
+    ],
   ])(
     'with proved %s takes an integration out of error and makes it due; a new name does not',
-    async (what, change) => {
+    async (_, change, kept) => {
       const { id } = await createIntegration(database)
       await check(id, ownerMustAct)
       await postpone(id)
 
       const renamed = await update(id, { p_name: 'High street' })
-      const dueOnceRenamed = await isDue(id)
+      const isDueOnceRenamed = await isDue(id)
       const repaired = await update(id, change)
 
       expect(renamed).toMatchObject({ status: 'error', last_error: ownerMustAct })
-      expect(dueOnceRenamed).toBe(false)
+      expect(isDueOnceRenamed).toBe(false)
       expect(repaired).toMatchObject({
         status: 'connected',
         consecutive_failures: 0,
         last_error: null,
       })
       expect(await isDue(id)).toBe(true)
-      expect(what === 'settings' ? repaired : await open(id)).toMatchObject(
-        what === 'settings'
-          ? { settings: change.p_settings }
-          : { credentials: change.p_credentials },
-      )
+      expect(await open(id)).toMatchObject(kept)
     },
   )
 

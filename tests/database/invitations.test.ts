@@ -94,22 +94,25 @@ describe('an invitation', () => {
       ['manager', 'member', 'member'],
       ['owner', 'manager', 'manager'],
     ] as const,
-  )('of a %s to become %s lets nobody in while its sender is only %s', async (by, role, now) => {
-    const team = await createTeam(database)
-    const person = await createPerson(database)
-    const invitation = await invite(team[by], team.organizationId, person.email, role)
-    const setSender = (held: Role) =>
-      admin`
+  )(
+    'sent by the %s to a new %s lets nobody in while its sender is only %s',
+    async (by, role, now) => {
+      const team = await createTeam(database)
+      const person = await createPerson(database)
+      const invitation = await invite(team[by], team.organizationId, person.email, role)
+      const setSender = (held: Role) =>
+        admin`
       update public.organization_members set role = ${held}
       where organization_id = ${team.organizationId} and user_id = ${team[by].id}`
-    await addMember(database, team.organizationId, await createPerson(database), 'owner')
+      await addMember(database, team.organizationId, await createPerson(database), 'owner')
 
-    await setSender(now)
-    await expect(accept(person, invitation)).rejects.toMatchObject(notFound)
-    await setSender(by)
-    await expect(accept(person, invitation)).resolves.toBe(team.organizationId)
-    expect(await roleOf(team.organizationId, person)).toBe(role)
-  })
+      await setSender(now)
+      await expect(accept(person, invitation)).rejects.toMatchObject(notFound)
+      await setSender(by)
+      await expect(accept(person, invitation)).resolves.toBe(team.organizationId)
+      expect(await roleOf(team.organizationId, person)).toBe(role)
+    },
+  )
 
   it('lets nobody in once its sender has left', async () => {
     const { organizationId, manager, owner } = await createTeam(database)
