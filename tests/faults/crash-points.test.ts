@@ -101,18 +101,18 @@ const Scenario = fc.record({
   pageSize: fc.integer({ min: 1, max: 7 }),
   withTotal: fc.boolean(),
   withLookup: fc.boolean(),
-  batchSize: fc.integer({ min: 1, max: 9 }),
+  batchSize: fc.integer({ min: 1, max: 6 }),
   sliceRecords: fc.integer({ min: 1, max: 40 }),
   rounds: fc.array(
     fc.record({
-      changes: fc.array(Change, { minLength: 1, maxLength: 12 }),
+      changes: fc.array(Change, { minLength: 5, maxLength: 25, size: 'max' }),
       mode: fc.constantFrom('full' as const, 'incremental' as const),
       crash: fc.option(
-        fc.record({ at: fc.integer({ min: 1, max: 25 }), tookEffect: fc.boolean() }),
+        fc.record({ at: fc.integer({ min: 1, max: 16 }), tookEffect: fc.boolean() }),
         { freq: 4 },
       ),
     }),
-    { minLength: 1, maxLength: 3 },
+    { minLength: 1, maxLength: 2 },
   ),
 })
 
