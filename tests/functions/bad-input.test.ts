@@ -1,5 +1,6 @@
 // What does an endpoint say to a request that is not the one it takes?
-import { beforeAll, describe, expect, it } from 'vitest'
+import { Agent, request } from 'node:http'
+import { beforeAll, describe, expect, inject, it } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { endpoints, makeWorld, type World } from '../support/endpoints.ts'
 import { type FunctionCaller, useFunctions } from '../support/functions.ts'
@@ -188,6 +189,27 @@ describe('/integrations/connect', () => {
     })
 
     expect(answer).toMatchObject({ status: 404, body: { code: 'connector_not_found' } })
+  })
+})
+
+describe('a connection', () => {
+  it('serves the next request after a body that was refused unread', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const { functionsUrl, secretKey } = inject('stack')
+    const statusOf = (body: string) =>
+      new Promise((resolve, reject) => {
+        const headers = { 'apikey': secretKey, 'content-length': body.length }
+        const sent = request(`${functionsUrl}/sync`, { agent, method: 'POST', headers }, (answer) =>
+          answer.resume().on('end', () =>
+            resolve(answer.statusCode)))
+        sent.on('error', reject)
+        sent.end(body)
+      })
+
+    const statuses = [await statusOf('x'.repeat(8_000_000)), await statusOf('{"a":1}')]
+    agent.destroy()
+
+    expect(statuses).toEqual([413, 400])
   })
 })
 

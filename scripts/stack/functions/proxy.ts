@@ -70,6 +70,11 @@ export function createFunctionProxy(functions: Functions, tokens: Tokens): Funct
         outgoing.writeHead(answer.statusCode ?? 502, answeredHeaders(answer, incoming.method))
         answer.pipe(outgoing)
         answer.once('error', () => outgoing.destroy())
+        answer.once('end', () => {
+          // A function that answers early has left the rest unread: it would block the caller's connection.
+          incoming.unpipe(upstream)
+          incoming.resume()
+        })
         outgoing.once('close', resolve)
       })
       upstream.once('error', () => {
