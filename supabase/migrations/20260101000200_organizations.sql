@@ -222,6 +222,7 @@ begin
     select 1 from public.organization_invitations as earlier
     where earlier.organization_id = invite_member.organization_id
       and earlier.email = lower(btrim(invite_member.email)) and earlier.accepted_at is null
+      and earlier.expires_at > now()
       and not (earlier.organization_id = any (private.organization_ids(private.role_to_invite(earlier.role))))
   ) then
     perform private.refuse('not_a_manager', 'An owner has invited this person already.');

@@ -127,6 +127,9 @@ begin
         updated_at = now();
   update private.sync_runs as run set lease_token = null, leased_at = null, lease_expires_at = null
   where run.integration_id = store_credentials.integration_id;
+  if found then
+    perform private.wake_worker('sync');
+  end if;
 end;
 $$;
 

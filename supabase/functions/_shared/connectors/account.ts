@@ -29,6 +29,8 @@ export type Page = {
   next: PageCursor | null
   /** Records in the whole list, where the platform says. */
   total?: number
+  /** Characters of the answer as it came: what the records weigh. */
+  length: number
   /** When the request left, RFC 3339: what the page shows is at least this new. */
   fetched_at: string
 }
@@ -97,6 +99,7 @@ export function openAccount(options: AccountOptions): Account {
       records,
       next,
       ...(total === undefined ? {} : { total }),
+      length: answer.length,
       fetched_at: fetchedAt,
     }
   }

@@ -14,7 +14,12 @@ export type PlatformCall = {
 }
 
 /** The body is safe to store. */
-export type PlatformAnswer = { body: unknown; headers: Headers }
+export type PlatformAnswer = {
+  body: unknown
+  headers: Headers
+  /** Characters of the body as it came. */
+  length: number
+}
 
 export type CallParts = {
   connector: Connector
@@ -39,6 +44,7 @@ export function platformCaller(
     return {
       body: storable(body, response.text),
       headers: response.headers,
+      length: response.text.length,
       failure: connector.failure(body),
     }
   }

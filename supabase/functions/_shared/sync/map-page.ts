@@ -11,6 +11,9 @@ export type MapContext = {
   settings: Record<string, unknown>
 }
 
+/** Characters collected before they are written, however few the records: a worker has 256 MB. */
+const MAX_LENGTH = 4_000_000
+
 /** Collects pages until they are written. A record that comes twice is kept once, in its newest version. */
 export class Collector {
   readonly #context: MapContext
@@ -18,13 +21,16 @@ export class Collector {
   #deletions: Deletion[] = []
   #refused: Batch['refused'] = []
   #fetched = 0
+  #length = 0
 
   constructor(context: MapContext) {
     this.#context = context
   }
 
-  get size(): number {
-    return this.#rows.size + this.#deletions.length + this.#refused.length
+  /** Is there as much as one transaction should write? */
+  isFull(batchSize: number): boolean {
+    const size = this.#rows.size + this.#deletions.length + this.#refused.length
+    return size >= batchSize || this.#length >= MAX_LENGTH
   }
 
   get isEmpty(): boolean {
@@ -36,11 +42,12 @@ export class Collector {
    * @returns The newest one with this page.
    */
   add(
-    page: Pick<Page, 'records' | 'fetched_at'>,
+    page: Pick<Page, 'records' | 'fetched_at'> & Partial<Pick<Page, 'length'>>,
     watermark: string | null = null,
   ): string | null {
     const { connector, stream, settings } = this.#context
     this.#fetched += page.records.length
+    this.#length += page.length ?? 0
     for (const raw of page.records) {
       const parsed = parseRecord(connector, stream, raw, { settings })
       if (!parsed.ok) {
@@ -101,6 +108,7 @@ export class Collector {
     this.#deletions = []
     this.#refused = []
     this.#fetched = 0
+    this.#length = 0
     return batch
   }
 }
@@ -119,16 +127,20 @@ function hashOf(columns: unknown, raw: unknown): string | NestedTooDeep {
   }
 }
 
-/** As private.merge_records orders versions: a time ahead of our reading counts as our reading. */
+/** As private.merge_records orders versions; of two that are equal in that, the later in the list. */
 function isNewer(row: RecordRow, than: RecordRow): boolean {
-  const order = orderOf(row) - orderOf(than)
-  return order === 0 ? row.last_synced_at >= than.last_synced_at : order > 0
+  const ours = orderOf(row)
+  const theirs = orderOf(than)
+  const first = ours.findIndex((time, index) => time !== theirs[index])
+  return first === -1 || ours[first]! > theirs[first]!
 }
 
-const orderOf = ({ source_updated_at, last_synced_at }: RecordRow) =>
-  Date.parse(
-    source_updated_at === null ? last_synced_at : earlier(source_updated_at, last_synced_at),
-  )
+/** A time ahead of our reading counts as our reading; among those the platform's own time decides. */
+function orderOf({ source_updated_at, last_synced_at }: RecordRow): number[] {
+  const readAt = Date.parse(last_synced_at)
+  const updatedAt = source_updated_at === null ? -Infinity : Date.parse(source_updated_at)
+  return [source_updated_at === null ? readAt : Math.min(updatedAt, readAt), readAt, updatedAt]
+}
 
 const earlier = (a: string, b: string) => Date.parse(a) <= Date.parse(b) ? a : b
 

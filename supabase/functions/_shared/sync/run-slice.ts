@@ -194,7 +194,7 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
         reading = fetchPage(job, place)
         reading.catch(() => {}) // an error is met where it is awaited, not while this page is written
       }
-      const due = collected.size >= run.batch_size ||
+      const due = collected.isFull(run.batch_size) ||
         clock.now().getTime() - committedAt >= COMMIT_EVERY_MS
       if (due || !page.next || spent) await commit()
       if (spent) return 'spent'
