@@ -166,7 +166,8 @@ begin
   end if;
 
   update public.sync_logs set
-    status = 'running', started_at = coalesce(started_at, now()), attempt_count = sync_logs.attempt_count + 1
+    status = 'running', started_at = coalesce(started_at, now()), attempt_count = sync_logs.attempt_count + 1,
+    error = null -- why it was given back is over
   where id = run.sync_log_id;
 
   -- asked for at the very moment the integration was disconnected or paused

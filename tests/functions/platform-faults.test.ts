@@ -192,6 +192,25 @@ describe('a fault that passes', () => {
     expect(productRequests(store)).toHaveLength(4) // page 1, the refused page 2, then 2 and 3
     expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
   })
+
+  it('is told at once to whoever asks again meanwhile, with the reason', async () => {
+    const { store, sync } = await syncedStore()
+    store.control.setFault({ ...onProducts, after: 1, kind: 'retry_after', retry_after: 120 })
+    const first = await sync()
+
+    const startedAt = Date.now()
+    const second = await sync()
+
+    expect(second).toMatchObject({
+      status: 202,
+      body: {
+        status: 'running',
+        sync_log_id: first.body.sync_log_id,
+        error_code: 'provider_rate_limited',
+      },
+    })
+    expect(Date.now() - startedAt).toBeLessThan(10_000) // not the fifty seconds it waits for a run under way
+  })
 })
 
 describe('a platform that is down', () => {

@@ -51,7 +51,8 @@ export async function startRun(
   // Somebody else is at it: wait for their result as if it were ours.
   for (let nap = 200;; nap = Math.min(nap * 1.5, 2_000)) {
     log = await readLog(outside, log.id)
-    if (log.finished_at !== null || clock.now().getTime() + nap >= deadline) {
+    // with an error and not ended: it waits, perhaps for an hour, and says for what
+    if (log.finished_at !== null || log.error !== null || clock.now().getTime() + nap >= deadline) {
       return log
     }
     await clock.sleep(nap)
