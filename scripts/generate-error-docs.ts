@@ -1,6 +1,5 @@
 // Writes docs/errors.md from the table of errors; `--check` only says whether it is stale.
 import { readFile, writeFile } from 'node:fs/promises'
-import { pathToFileURL } from 'node:url'
 import { ERRORS, type NextStep } from '../supabase/functions/_shared/platform/errors.ts'
 
 const PAGE = new URL('../docs/errors.md', import.meta.url)
@@ -67,4 +66,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main()
+if (import.meta.main) await main()

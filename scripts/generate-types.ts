@@ -1,12 +1,13 @@
 // What types does the database have? The Supabase CLI writes them to src/database.types.ts.
 //
 // node scripts/generate-types.ts [--check] [--db-url URL]
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseArgs, promisify } from 'node:util'
+import { parseArgs } from 'node:util'
 import { projectDir } from './stack/project.ts'
 import { startStack } from './stack/stack.ts'
+import { askSupabase } from './stack/supabase-cli.ts'
 
 const target = join(projectDir, 'src/database.types.ts')
 
@@ -15,22 +16,8 @@ const firstLine =
 
 /** The text that `src/database.types.ts` has to have for the database at this address. */
 export async function generateTypes(dbUrl: string): Promise<string> {
-  const cli = join(projectDir, 'node_modules/supabase/dist/supabase.js')
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    cli,
-    'gen',
-    'types',
-    '--lang',
-    'typescript',
-    '--schema',
-    'public',
-    `--remote=${withoutTls(dbUrl)}`,
-    '--agent',
-    'no',
-  ], {
-    env: { ...process.env, SUPABASE_TELEMETRY_DISABLED: '1', NO_COLOR: '1' },
-    maxBuffer: 64 * 1024 * 1024,
-  })
+  const command = ['gen', 'types', '--lang', 'typescript', '--schema', 'public']
+  const stdout = await askSupabase(command, dbUrl)
   return await format(`${firstLine}\n${stdout}`)
 }
 
@@ -51,14 +38,6 @@ async function generateFromMigrations(): Promise<string> {
   } finally {
     await stack.stop()
   }
-}
-
-// The CLI asks for TLS unless told otherwise, and a local Postgres has none.
-function withoutTls(dbUrl: string): string {
-  const url = new URL(dbUrl)
-  const isLocal = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
-  if (isLocal && !url.searchParams.has('sslmode')) url.searchParams.set('sslmode', 'disable')
-  return url.href
 }
 
 // Through standard input: deno.json leaves the file itself out, as nobody should edit it.

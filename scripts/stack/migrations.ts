@@ -1,9 +1,8 @@
 // Which migrations are missing, and who applies them? The real Supabase CLI, as on hosted.
-import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import postgres from 'postgres'
-import { projectDir } from './project.ts'
+import { runSupabase } from './supabase-cli.ts'
 import { UserError } from './user-error.ts'
 
 export type MigrationOptions = {
@@ -19,67 +18,38 @@ export async function applyMigrations(options: MigrationOptions): Promise<number
   const pending = await findPending(options)
   if (pending.length === 0) return 0 // the CLI takes over a second to find the same out
   options.log(`migrations: applying ${pending.length}`)
-  const { exitCode, output } = await runCli(options)
-  if (exitCode !== 0) throw new UserError(`The migrations could not be applied:\n${output.trim()}`)
+  const command = ['migration', 'up', '--include-all', '--workdir', dirname(options.supabaseDir)]
+  const { exitCode, stdout, stderr } = await runSupabase(command, options.dbUrl)
+  if (exitCode !== 0) {
+    throw new UserError(`The migrations could not be applied:\n${`${stdout}\n${stderr}`.trim()}`)
+  }
   return pending.length
 }
 
 async function findPending({ supabaseDir, dbUrl }: MigrationOptions): Promise<string[]> {
   const folder = join(supabaseDir, 'migrations')
   if (!existsSync(folder)) return []
-  const versions = readdirSync(folder).map((name) => name.match(/^(\d+)_.*\.sql$/)?.[1]).filter((
-    version,
-  ) => version !== undefined)
+  const versions = readdirSync(folder)
+    .map((name) => name.match(/^(\d+)_.*\.sql$/)?.[1])
+    .filter((version) => version !== undefined)
   if (versions.length === 0) return []
   const sql = postgres(dbUrl, { max: 1, onnotice: () => {} })
   try {
     const [history] = await sql`select to_regclass('supabase_migrations.schema_migrations') as name`
     if (!history?.name) return versions
-    const rows = await sql<
-      { version: string }[]
-    >`select version from supabase_migrations.schema_migrations`
+    const rows = await sql<{ version: string }[]>`
+      select version from supabase_migrations.schema_migrations`
     const applied = new Set(rows.map((row) => row.version))
     const known = new Set(versions)
     const gone = [...applied].filter((version) => !known.has(version))
     if (gone.length > 0) {
+      const names = gone.join(', ')
       throw new UserError(
-        `The database has migrations whose files are gone (${
-          gone.join(', ')
-        }): delete the data directory to start fresh, or restore the files.`,
+        `The database has migrations whose files are gone (${names}): delete the data directory to start fresh, or restore the files.`,
       )
     }
     return versions.filter((version) => !applied.has(version))
   } finally {
     await sql.end()
   }
-}
-
-function runCli(
-  { supabaseDir, dbUrl }: MigrationOptions,
-): Promise<{ exitCode: number | null; output: string }> {
-  const cli = join(projectDir, 'node_modules/supabase/dist/supabase.js')
-  if (!existsSync(cli)) throw new UserError('The Supabase CLI is not installed: run "npm ci".')
-  const child = spawn(process.execPath, [
-    cli,
-    'migration',
-    'up',
-    `--remote=${dbUrl}?sslmode=disable`,
-    '--yes',
-    '--include-all',
-    '--agent',
-    'no',
-    '--workdir',
-    dirname(supabaseDir),
-  ], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, SUPABASE_TELEMETRY_DISABLED: '1', NO_COLOR: '1' },
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => output += text)
-  }
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (exitCode) => resolve({ exitCode, output }))
-  })
 }

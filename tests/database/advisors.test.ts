@@ -1,9 +1,6 @@
 // Does Supabase's own advisor find anything to warn about in what the migrations made?
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
-import { projectDir } from '../../scripts/stack/project.ts'
+import { askSupabase } from '../../scripts/stack/supabase-cli.ts'
 import { useDatabase } from '../support/database.ts'
 
 type Finding = { name: string; level: 'INFO' | 'WARN' | 'ERROR'; detail: string }
@@ -11,14 +8,8 @@ type Finding = { name: string; level: 'INFO' | 'WARN' | 'ERROR'; detail: string 
 const { owner } = useDatabase()
 
 async function findingsAboveInfo(): Promise<Finding[]> {
-  const cli = join(projectDir, 'node_modules/supabase/dist/supabase.js')
-  const target = `--remote=${inject('stack').dbUrl}?sslmode=disable`
-  const flags = ['--type', 'all', '--level', 'info', '--output-format', 'json', '--agent', 'no']
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [cli, 'db', 'advisors', target, ...flags, '--yes'],
-    { env: { ...process.env, SUPABASE_TELEMETRY_DISABLED: '1', NO_COLOR: '1' } },
-  )
+  const command = ['db', 'advisors', '--type', 'all', '--level', 'info', '--output-format', 'json']
+  const stdout = await askSupabase(command, inject('stack').dbUrl)
   const { results } = JSON.parse(stdout) as { results: Finding[] }
   return results.filter((finding) => finding.level !== 'INFO')
 }

@@ -22,9 +22,8 @@ export async function writeCopy(
   const into = ['organization_id', 'integration_id', 'source', ...columns].join(', ')
   const clock = new Stopwatch()
   await clock.time(async () => {
-    const target = await sql.unsafe(
-      `copy public.products (${into}) from stdin (format csv)`,
-    ).writable()
+    const copy = sql.unsafe(`copy public.products (${into}) from stdin (format csv)`)
+    const target = await copy.writable()
     await pipeline(Readable.from(chunks), target)
   })
   return clock.seconds
@@ -38,10 +37,13 @@ function csvLine(integration: Integration, row: RecordRow, columns: string[]): s
 
 function csvCell(column: string, value: unknown): string {
   if (value === null) return ''
-  const text = typeof value !== 'object' ? String(value) : column === 'image_urls' // the one array of Postgres' own; the others are JSON
-    ? arrayLiteral(value as string[])
-    : JSON.stringify(value)
-  return `"${text.replaceAll('"', '""')}"`
+  return `"${csvText(column, value).replaceAll('"', '""')}"`
+}
+
+function csvText(column: string, value: unknown): string {
+  if (typeof value !== 'object') return String(value)
+  // the one array of Postgres' own; the others are JSON
+  return column === 'image_urls' ? arrayLiteral(value as string[]) : JSON.stringify(value)
 }
 
 function arrayLiteral(items: string[]): string {

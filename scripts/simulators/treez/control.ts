@@ -66,13 +66,15 @@ export function treezControl(parts: ControlParts): TreezControl {
   }
 }
 
+const Count = z.strictObject({ count: z.int().nonnegative() })
 const Which = z.union([
-  z.strictObject({ count: z.int().nonnegative() }).transform(({ count }) => count),
+  Count.transform(({ count }) => count),
   z.strictObject({ ids: z.array(z.string()) }).transform(({ ids }) => ids),
 ])
-const withFields = z.looseObject({
-  fields: z.record(z.string(), z.unknown()).optional(),
-})
+const Pair = z.strictObject({ loser: z.string(), survivor: z.string() })
+const Limit = z.strictObject({ requests_per_second: z.number().nonnegative() })
+const AnyFault = z.looseObject({ kind: z.string().refine((kind) => FAULT_KINDS.has(kind)) })
+const WithFields = z.looseObject({ fields: z.record(z.string(), z.unknown()).optional() })
 
 /** `POST /_control/<verb>` with JSON, `GET /_control/catalog` and `GET /_control/requests`. */
 export function answerControl(
@@ -84,47 +86,29 @@ export function answerControl(
   try {
     if (request.method === 'GET') return read(verb, request.url, parts)
     const body: unknown = request.body === '' ? {} : JSON.parse(request.body)
-    const { fields, ...which } = withFields.parse(body)
+    const { fields, ...which } = WithFields.parse(body)
     switch (verb) {
       case 'change':
-        return ids(
-          control.change(
-            Which.parse(which),
-            fields as ProductPatch | undefined,
-          ),
-        )
+        return ids(control.change(Which.parse(which), fields as ProductPatch | undefined))
       case 'remove':
         return ids(control.remove(Which.parse(which)))
       case 'break':
         return ids(control.breakRecords(Which.parse(which)))
       case 'repair':
         return ids(
-          control.repairRecords(
-            Object.keys(which).length ? Which.parse(which) : undefined,
-          ),
+          control.repairRecords(Object.keys(which).length ? Which.parse(which) : undefined),
         )
       case 'sell':
         return ids(control.sell(Which.parse(which)))
       case 'add':
-        return ids(
-          control.add(
-            z.strictObject({ count: z.int().nonnegative() }).parse(which).count,
-          ),
-        )
+        return ids(control.add(Count.parse(which).count))
       case 'merge': {
-        const pair = z.strictObject({ loser: z.string(), survivor: z.string() })
-          .parse(which)
-        control.merge(pair.loser, pair.survivor)
+        const { loser, survivor } = Pair.parse(which)
+        control.merge(loser, survivor)
         return done
       }
       case 'fault':
-        control.setFault(
-          z.looseObject({
-            kind: z.string().refine((kind) => FAULT_KINDS.has(kind)),
-          }).parse(
-            which,
-          ) as Fault,
-        )
+        control.setFault(AnyFault.parse(which) as Fault)
         return done
       case 'revoke-credentials':
         control.revokeCredentials()
@@ -133,37 +117,26 @@ export function answerControl(
         control.expireTokens()
         return done
       case 'rate-limit':
-        control.rateLimit(
-          z.strictObject({ requests_per_second: z.number().nonnegative() })
-            .parse(which)
-            .requests_per_second,
-        )
+        control.rateLimit(Limit.parse(which).requests_per_second)
         return done
       case 'clear':
         control.clear()
         return done
     }
   } catch (error) {
-    return {
-      status: 400,
-      body: { error: error instanceof Error ? error.message : String(error) },
-    }
+    return { status: 400, body: { error: error instanceof Error ? error.message : String(error) } }
   }
   return { status: 404, body: { error: `no such control: ${verb}` } }
 }
 
 const done: SimulatorAnswer = { body: { ok: true } }
-const ids = (changed: string[]): SimulatorAnswer => ({
-  body: { ok: true, ids: changed },
-})
+const ids = (changed: string[]): SimulatorAnswer => ({ body: { ok: true, ids: changed } })
 
 function read(verb: string, url: URL, parts: ControlParts): SimulatorAnswer {
   if (verb === 'requests') return { body: parts.log.entries }
   if (verb === 'catalog') {
-    const which = z.enum(['all', 'sound', 'broken']).parse(
-      url.searchParams.get('which') ?? 'all',
-    )
-    return { body: parts.catalog.list(which) }
+    const which = url.searchParams.get('which') ?? 'all'
+    return { body: parts.catalog.list(z.enum(['all', 'sound', 'broken']).parse(which)) }
   }
   return { status: 404, body: { error: `no such control: ${verb}` } }
 }

@@ -12,41 +12,26 @@ export type SignedTokens = {
   revoke(): void
 }
 
-export function signedTokens(
-  options: {
-    certificateId: string
-    organizationId: string
-    publicKey: string | KeyObject
-    now(): number
-  },
-): SignedTokens {
+export function signedTokens(options: {
+  certificateId: string
+  organizationId: string
+  publicKey: string | KeyObject
+  now(): number
+}): SignedTokens {
   const key = typeof options.publicKey === 'string'
     ? createPublicKey(options.publicKey)
     : options.publicKey
   let revoked = false
   const unauthorized = () =>
-    failure(
-      'UNAUTHORIZED',
-      'Full authentication is required to access this resource',
-      401,
-    )
+    failure('UNAUTHORIZED', 'Full authentication is required to access this resource', 401)
   return {
     refuse(headers, url) {
-      const [segment, signature] = (headers['authorization'] ?? '').replace(
-        /^Bearer /,
-        '',
-      ).split(
-        '.',
-      )
+      const bearer = (headers['authorization'] ?? '').replace(/^Bearer /, '')
+      const [segment, signature] = bearer.split('.')
       if (revoked || !segment || !signature) return unauthorized()
       // Buffer reads base64 and base64url alike; clients of both kinds are in use.
-      const signed = verify(
-        'RSA-SHA256',
-        Buffer.from(segment),
-        key,
-        Buffer.from(signature, 'base64'),
-      )
-      if (!signed) return unauthorized()
+      const signatureBytes = Buffer.from(signature, 'base64')
+      if (!verify('RSA-SHA256', Buffer.from(segment), key, signatureBytes)) return unauthorized()
       let claims: Record<string, unknown>
       try {
         claims = JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'))
@@ -54,18 +39,11 @@ export function signedTokens(
         return unauthorized()
       }
       const bare = `${url.origin}${url.pathname}`
-      if (
-        claims['iss'] !== options.certificateId ||
-        claims['oid'] !== options.organizationId
-      ) {
-        return unauthorized()
-      }
-      if (claims['aud'] !== url.href && claims['aud'] !== bare) {
-        return unauthorized()
-      }
+      if (claims['iss'] !== options.certificateId) return unauthorized()
+      if (claims['oid'] !== options.organizationId) return unauthorized()
+      if (claims['aud'] !== url.href && claims['aud'] !== bare) return unauthorized()
       const { iat, exp } = claims
-      const inMs = typeof iat === 'number' && typeof exp === 'number' &&
-        iat > 1e12 && exp > 1e12
+      const inMs = typeof iat === 'number' && typeof exp === 'number' && iat > 1e12 && exp > 1e12
       if (!inMs || exp - iat > LIFE_MS || exp <= iat) {
         return failure('BAD_REQUEST', 'Token time span is not valid', 400)
       }
