@@ -14,7 +14,11 @@ export type Demo = { organization_id: string; integration_id: string; access_tok
 type Say = (line: string) => void
 
 /** Plays the demo through the client library, as a front end would. Throws when anything fails. */
-export async function playDemo(stack: Stack, store: TreezSimulator, say: Say): Promise<Demo> {
+export async function playDemo(
+  stack: Pick<Stack, 'url' | 'publishableKey'>,
+  store: TreezSimulator,
+  say: Say,
+): Promise<Demo> {
   const supabase: SupabaseClient = createClient(stack.url, stack.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   })
@@ -22,7 +26,7 @@ export async function playDemo(stack: Stack, store: TreezSimulator, say: Say): P
 
   const access_token = await signIn(supabase, say)
   const organization_id = await chooseOrganization(plugboard, say)
-  await clearEarlierDemo(plugboard, organization_id, say)
+  await clearEarlierDemo(plugboard, organization_id, store, say)
 
   const integration = good(
     await plugboard.integrations.connect({
@@ -66,10 +70,19 @@ async function chooseOrganization(plugboard: Plugboard, say: Say): Promise<strin
   return created.id
 }
 
-/** The simulated store starts afresh with every start, so last time's products would be strangers. */
-async function clearEarlierDemo(plugboard: Plugboard, organization_id: string, say: Say) {
+/**
+ * The simulated store starts afresh with every start, so last time's products would be strangers.
+ * Other accounts of the organization are left alone.
+ */
+async function clearEarlierDemo(
+  plugboard: Plugboard,
+  organization_id: string,
+  { settings }: TreezSimulator,
+  say: Say,
+) {
   for (const earlier of good(await plugboard.integrations.list({ organization_id }))) {
     if (earlier.connector !== 'treez' || earlier.status === 'disconnected') continue
+    if (earlier.external_account_id !== settings.dispensary.toLowerCase()) continue
     good(await plugboard.integrations.disconnect({ integration_id: earlier.id, delete_data: true }))
     say(`cleared ${earlier.name} of an earlier start`)
   }
