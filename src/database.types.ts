@@ -55,7 +55,7 @@ export type Database = {
       }
       'connectors': {
         Row: {
-          'auth_type': string
+          'auth_types': (string)[]
           'available': boolean
           'capabilities': (string)[]
           'category': string
@@ -70,7 +70,7 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
-          'auth_type': string
+          'auth_types': (string)[]
           'available'?: boolean
           'capabilities'?: (string)[]
           'category': string
@@ -84,7 +84,7 @@ export type Database = {
           'updated_at'?: string
         }
         Update: {
-          'auth_type'?: string
+          'auth_types'?: (string)[]
           'available'?: boolean
           'capabilities'?: (string)[]
           'category'?: string

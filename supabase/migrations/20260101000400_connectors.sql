@@ -7,10 +7,10 @@ create table public.connectors (
   description text not null,
   category text not null,
   docs_url text not null,
-  auth_type text not null,
+  auth_types text[] not null, -- none, api_key, token_exchange, signed_request, oauth2; several: a setting chooses
   settings_schema jsonb not null, -- JSON Schema: what a connect form asks for
-  credentials_schema jsonb not null, -- JSON Schema: the secret part of that form
-  capabilities text[] not null default '{}',
+  credentials_schema jsonb not null, -- JSON Schema: the secret part of that form; oneOf with x-when where a setting chooses
+  capabilities text[] not null default '{}', -- sync_in:<stream>, incremental:<stream>
   streams jsonb not null, -- [{ name, direction, incremental, detects_deletes }]
   available boolean not null default true, -- false: no longer in the code; kept for the integrations made with it
   updated_at timestamptz not null default now(),
@@ -33,14 +33,14 @@ language sql
 set search_path = ''
 as $$
   insert into public.connectors as known (
-    slug, name, description, category, docs_url, auth_type, settings_schema, credentials_schema, capabilities, streams
+    slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, capabilities, streams
   )
-  select entry.slug, entry.name, entry.description, entry.category, entry.docs_url, entry.auth_type,
+  select entry.slug, entry.name, entry.description, entry.category, entry.docs_url, entry.auth_types,
     entry.settings_schema, entry.credentials_schema, entry.capabilities, entry.streams
   from jsonb_populate_recordset(null::public.connectors, register_connectors.catalog) as entry
   on conflict (slug) do update set
     name = excluded.name, description = excluded.description, category = excluded.category,
-    docs_url = excluded.docs_url, auth_type = excluded.auth_type, settings_schema = excluded.settings_schema,
+    docs_url = excluded.docs_url, auth_types = excluded.auth_types, settings_schema = excluded.settings_schema,
     credentials_schema = excluded.credentials_schema, capabilities = excluded.capabilities,
     streams = excluded.streams, available = true;
   update public.connectors as known

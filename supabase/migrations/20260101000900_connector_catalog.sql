@@ -7,7 +7,9 @@ select private.register_connectors($json$[
     "description": "Products from a public JSON file at an address of your choice.",
     "category": "commerce",
     "docs_url": "https://www.rfc-editor.org/rfc/rfc8259",
-    "auth_type": "none",
+    "auth_types": [
+      "none"
+    ],
     "settings_schema": {
       "type": "object",
       "properties": {
@@ -52,7 +54,10 @@ select private.register_connectors($json$[
     "description": "Products of a Treez store: prices, tiers, stock and pictures.",
     "category": "commerce",
     "docs_url": "https://developer.treez.io",
-    "auth_type": "token_exchange",
+    "auth_types": [
+      "token_exchange",
+      "signed_request"
+    ],
     "settings_schema": {
       "type": "object",
       "properties": {

@@ -260,8 +260,8 @@ describe('a request', () => {
     })
 
     await expect(account.check()).rejects.toMatchObject({
-      code: 'provider_unauthorized',
-      next: 'owner',
+      code: 'sign_in_not_supported',
+      next: 'developer',
     })
   })
 })

@@ -3,11 +3,14 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ConnectorInfo } from '../../supabase/functions/_shared/contracts/connectors.ts'
 import { connectorInfo } from '../../supabase/functions/_shared/connectors/connector-info.ts'
-import { isConnector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import { connectors, findConnector } from '../../supabase/functions/_shared/connectors/index.ts'
 import type { Pagination } from '../../supabase/functions/_shared/connectors/vocabulary/paging.ts'
 import { conformance, type ConnectorFixture } from './conformance.ts'
 import { type SampleAuth, sampleConnector } from './sample-connectors.ts'
+
+const isConnector = (value: unknown): value is Connector =>
+  typeof value === 'object' && value !== null && 'readAccount' in value
 
 const FOLDER = join(import.meta.dirname, '../../supabase/functions/_shared/connectors')
 
@@ -43,9 +46,36 @@ describe('the registry', () => {
   })
 
   it.each(connectors)('$slug can be a row of the catalog', (connector) => {
-    expect(ConnectorInfo.strict().parse(connectorInfo(connector))).toMatchObject({
-      slug: connector.slug,
+    const entry = ConnectorInfo.omit({ available: true }).strict()
+
+    expect(entry.parse(connectorInfo(connector))).toMatchObject({ slug: connector.slug })
+  })
+
+  it('promises no webhooks while nothing receives them', () => {
+    const connector = sampleConnector({ type: 'none' })
+
+    const { capabilities } = connectorInfo({
+      ...connector,
+      webhooks: { scheme: 'standard-webhooks' },
     })
+
+    expect(capabilities).toEqual(['sync_in:products', 'incremental:products'])
+  })
+
+  it.each(connectors)('$slug asks for the credentials that its settings call for', (connector) => {
+    const { settings_schema, credentials_schema, auth_types } = connectorInfo(connector)
+    const { properties } = settings_schema as { properties: Record<string, { enum?: string[] }> }
+    const branches = credentials_schema['oneOf'] as
+      | { 'x-when': Record<string, string> }[]
+      | undefined
+
+    const { modeSetting } = connector
+    expect(branches?.map((branch) => branch['x-when'])).toEqual(
+      modeSetting === null
+        ? undefined
+        : properties[modeSetting]?.enum?.map((value) => ({ [modeSetting]: value })),
+    )
+    expect(auth_types).toEqual(Object.values(connector.modes).map(({ type }) => type))
   })
 })
 

@@ -12,6 +12,8 @@ export type ScriptedPlatform = {
   url: string
   /** Plays the fault on the next `times` list requests. */
   fail(fault: Fault, times?: number): void
+  /** Plays the fault on every request, be it for a list, a token or a check. */
+  failEverything(fault: Fault): void
   /** Replaces the records by page. */
   serve(pages: unknown[][]): void
   /** Answers every list request with the first page from now on. */
@@ -36,6 +38,7 @@ export async function scriptedPlatform(
   let at = 0
   let stuck = false
   let fault: { play: Fault; times: number } | null = null
+  let total: Fault | null = null
   const requests: string[] = []
   let headers: IncomingMessage['headers'] = {}
 
@@ -57,6 +60,7 @@ export async function scriptedPlatform(
     const url = new URL(request.url ?? '/', 'http://platform')
     requests.push(`${request.method} ${request.url}`)
     headers = request.headers
+    if (total) return total(response, '{}')
     const aside = other[`${request.method} ${url.pathname}`]
     if (aside !== undefined) return json(response, JSON.stringify(aside))
     if (fault && fault.times > 0) {
@@ -77,6 +81,7 @@ export async function scriptedPlatform(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     fail: (play, times = Infinity) => void (fault = { play, times }),
+    failEverything: (play) => void (total = play),
     serve(replaced) {
       pages = replaced
       at = 0

@@ -74,8 +74,8 @@ export const ACCESS: Record<string, TableAccess> = {
   connectors: {
     row: `slug = 'sample-store'`,
     newRow:
-      `(slug, name, description, category, docs_url, auth_type, settings_schema, credentials_schema, streams)
-       select 'made-up', 'Made up', '', '', '', '', '{}', '{}', '[]'`,
+      `(slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, streams)
+       select 'made-up', 'Made up', '', '', '', '{}', '{}', '{}', '[]'`,
     change: `name = 'Renamed'`,
     ...readOnly,
     select: '1 1 1 1 1 - 1 1',
@@ -155,7 +155,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.disconnect_integration(uuid, boolean, uuid)',
     'public.finish_sync_run(uuid, uuid, text, jsonb)',
     'public.list_absent(uuid, uuid, text, integer)',
-    'public.list_open_sync_errors(uuid, text, uuid[], integer)',
+    'public.list_open_sync_errors(uuid, text, uuid[], uuid, integer)',
     'public.next_sync_run_at()',
     'public.open_integration(uuid)',
     'public.read_sync_log(uuid)',

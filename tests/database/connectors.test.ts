@@ -13,10 +13,10 @@ const entry = (slug: string, name = slug) => ({
   description: 'For tests.',
   category: 'pos',
   docs_url: 'https://example.com' as string | null,
-  auth_type: 'api_key',
+  auth_types: ['api_key', 'oauth2'],
   settings_schema: { type: 'object' },
   credentials_schema: { type: 'object' },
-  capabilities: ['sync'],
+  capabilities: ['sync_in:products'],
   streams: [{ name: 'products', direction: 'in', incremental: true, detects_deletes: true }],
 })
 const register = (sql: TransactionSql, ...entries: ReturnType<typeof entry>[]) =>

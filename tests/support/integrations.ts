@@ -27,10 +27,10 @@ async function ensureSampleConnectors({ owner: sql }: TestDatabase): Promise<voi
   for (const [slug, incremental] of [[sampleStore, true], [sampleFeed, false]] as const) {
     await sql`
       insert into public.connectors (
-        slug, name, description, category, docs_url, auth_type, settings_schema, credentials_schema, streams
+        slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, streams
       )
       values (
-        ${slug}, ${slug}, 'For tests.', 'pos', 'https://example.com', 'api_key', '{"type": "object"}', '{"type": "object"}',
+        ${slug}, ${slug}, 'For tests.', 'pos', 'https://example.com', '{api_key}', '{"type": "object"}', '{"type": "object"}',
         ${sql.json([{ name: 'products', direction: 'in', incremental, detects_deletes: true }])}
       )
       on conflict do nothing`

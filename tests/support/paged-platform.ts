@@ -93,10 +93,10 @@ export async function registerPaged({ admin }: Pick<FaultStack, 'admin'>): Promi
   const streams = [{ name: 'products', direction: 'in', incremental: true, detects_deletes: true }]
   await admin`
     insert into public.connectors (
-      slug, name, description, category, docs_url, auth_type, settings_schema, credentials_schema, streams
+      slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, streams
     )
     values (
-      ${PAGED}, ${PAGED}, 'For tests.', 'commerce', 'https://example.com', 'none', '{"type": "object"}', '{"type": "object"}',
+      ${PAGED}, ${PAGED}, 'For tests.', 'commerce', 'https://example.com', '{none}', '{"type": "object"}', '{"type": "object"}',
       ${admin.json(streams)}
     )`
 }

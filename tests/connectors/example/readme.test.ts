@@ -41,7 +41,7 @@ it('every word of the vocabulary is in the README', () => {
     ...[
       'export type StreamDefinition',
       'export type ConnectorDefinition',
-      'export type Incremental',
+      'type IncrementalTime',
       'export type Failure',
     ]
       .flatMap((start) =>

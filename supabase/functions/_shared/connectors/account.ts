@@ -61,11 +61,7 @@ export function openAccount(options: AccountOptions): Account {
   const { connector, clock, http } = options
   const account = connector.readAccount(options)
   const address = addresses(connector, account.settings, options.overrides)
-  const authentication = openAuthentication({
-    ...options,
-    account,
-    address: address.of,
-  })
+  const authentication = openAuthentication({ ...options, account, address: address.of })
   const call = platformCaller({ connector, account, http, authentication })
   const refuseRepetition = repetitionGuard(connector)
 
@@ -81,12 +77,11 @@ export function openAccount(options: AccountOptions): Account {
     const answer = await call({
       ...list,
       query: { ...list.query, ...pageQuery(pagination, cursor, size) },
+    }).catch((error: unknown) => {
+      throw isExpired(cursor, statusOf(error))
+        ? new AppError('provider_cursor_expired', { cause: error })
+        : error
     })
-      .catch((error: unknown) => {
-        throw isExpired(cursor, statusOf(error))
-          ? new AppError('provider_cursor_expired', { cause: error })
-          : error
-      })
     const records = readRecords(connector, stream, answer.body)
     refuseRepetition(stream, cursor, records)
     const total = stream.total(answer.body)
@@ -113,20 +108,14 @@ export function openAccount(options: AccountOptions): Account {
     const found: unknown[] = []
     for (let start = 0; start < ids.length; start += max) {
       const asked = ids.slice(start, start + max)
-      const first = pageQuery(
-        stream.pagination,
-        null,
-        pageSize(stream.pagination, max),
-      )
+      const first = pageQuery(stream.pagination, null, pageSize(stream.pagination, max))
       const { body } = await call({
         url: address.of(stream.path),
         query: { ...stream.query, ...first, [param]: asked.join(separator) },
       })
       const records = readRecords(connector, stream, body)
       // A platform that ignores the filter answers with its first page: that proves nothing.
-      if (
-        records.some((record) => !asked.includes(stream.id(record) ?? asked[0]!))
-      ) {
+      if (records.some((record) => !asked.includes(stream.id(record) ?? asked[0]!))) {
         throw new AppError('provider_bad_answer', {
           detail: `${connector.name} answered with other ${name} than those asked for.`,
         })
@@ -159,22 +148,13 @@ export function openAccount(options: AccountOptions): Account {
   return { fetchPage, lookup, check }
 }
 
-function listCall(
-  stream: Stream,
-  since: string | null,
-  address: (path: string) => string,
-) {
+function listCall(stream: Stream, since: string | null, address: (path: string) => string) {
   const { incremental, path, query } = stream
   if (since === null || !incremental) return { url: address(path), query }
   const from = new Date(Date.parse(since) - incremental.overlapSeconds * 1000)
   const time = incremental.format?.(from) ?? from.toISOString()
   return {
-    url: address(
-      (incremental.path ?? path).replaceAll(
-        '{since}',
-        encodeURIComponent(time),
-      ),
-    ),
+    url: address((incremental.path ?? path).replaceAll('{since}', encodeURIComponent(time))),
     query: {
       ...query,
       ...(incremental.param === undefined ? {} : { [incremental.param]: time }),
@@ -182,11 +162,7 @@ function listCall(
   }
 }
 
-function readRecords(
-  connector: Connector,
-  stream: Stream,
-  body: unknown,
-): unknown[] {
+function readRecords(connector: Connector, stream: Stream, body: unknown): unknown[] {
   const records = stream.records(body)
   if (Array.isArray(records)) return records
   throw new AppError('provider_bad_answer', {
@@ -205,10 +181,7 @@ function repetitionGuard(connector: Connector) {
     }
     lastPages.set(stream.name, page)
     // The same cursor again is the engine asking again, which is its right.
-    if (
-      !last || cursor === null || records.length === 0 ||
-      last.cursor === page.cursor
-    ) return
+    if (!last || cursor === null || records.length === 0 || last.cursor === page.cursor) return
     if (last.ids === page.ids) {
       throw new AppError('provider_repeated_page', {
         detail: `${connector.name} gave the same page of ${stream.name} twice.`,

@@ -5,10 +5,7 @@ import type { Values } from './vocabulary/auth.ts'
 import { fillTemplate } from './vocabulary/fill-template.ts'
 
 /** By slug: `baseUrl` replaces scheme, host and port of every address of the connector. */
-export type ConnectorOverrides = Record<
-  string,
-  { baseUrl?: string | undefined } | undefined
->
+export type ConnectorOverrides = Record<string, { baseUrl?: string | undefined } | undefined>
 
 export type Addresses = {
   /** The whole address of a path below the base address, or of a whole address. */
@@ -29,9 +26,7 @@ export function addresses(
   return {
     of(path) {
       const filled = fillTemplate(path, settings)
-      return redirected(
-        new URL(/^https?:/.test(filled) ? filled : base + filled),
-      )
+      return redirected(new URL(/^https?:/.test(filled) ? filled : base + filled))
     },
     ofLink(link) {
       const url = new URL(link, base)

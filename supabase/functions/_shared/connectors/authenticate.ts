@@ -45,10 +45,7 @@ export function openAuthentication(parts: AuthenticationParts): Authentication {
       return {
         ...fixed({}, {}),
         authorize: ({ method, url, headers }) =>
-          setAll(
-            headers,
-            auth.headers(account, { method, url, now: clock.now() }),
-          ),
+          setAll(headers, auth.headers(account, { method, url, now: clock.now() })),
       }
     case 'token_exchange':
       return exchanged(auth, parts)
@@ -57,10 +54,7 @@ export function openAuthentication(parts: AuthenticationParts): Authentication {
   }
 }
 
-function fixed(
-  headers: Record<string, string>,
-  query: Record<string, string>,
-): Authentication {
+function fixed(headers: Record<string, string>, query: Record<string, string>): Authentication {
   return {
     prepare: () => Promise.resolve(),
     authorize: (request) => setAll(request.headers, headers),
@@ -72,10 +66,7 @@ function fixed(
 /** A token ends a little early for us, so that it does not end between here and there. */
 const EXPIRY_MARGIN_MS = 60_000
 
-function exchanged(
-  auth: TokenExchange,
-  parts: AuthenticationParts,
-): Authentication {
+function exchanged(auth: TokenExchange, parts: AuthenticationParts): Authentication {
   const { connector, account, http, clock, tokens } = parts
   let token: { access_token: string; expires_at: string } | null = null
   const isFresh = (held: { expires_at: string }) =>
@@ -116,10 +107,7 @@ function exchanged(
     async renew() {
       // Another worker may have renewed meanwhile: its token is as good as ours would be.
       const held = await tokens.read()
-      if (
-        held && token && held.access_token !== token.access_token &&
-        isFresh(held)
-      ) {
+      if (held && token && held.access_token !== token.access_token && isFresh(held)) {
         token = held
         return true
       }
@@ -130,15 +118,17 @@ function exchanged(
   }
 }
 
-function signedIn(
-  { connector, account, tokens }: AuthenticationParts,
-): Authentication {
+function signedIn({ connector, tokens }: AuthenticationParts): Authentication {
   let token: { access_token: string } | null = null
   return {
     ...fixed({}, {}),
     async prepare() {
       token = await tokens.read()
-      if (!token) throw refused(connector, account)
+      if (!token) {
+        throw new AppError('sign_in_not_supported', {
+          detail: `${connector.name} wants the owner to sign in there, which is not possible yet.`,
+        })
+      }
     },
     authorize({ headers }) {
       if (token) headers.set('authorization', `Bearer ${token.access_token}`)
@@ -147,11 +137,7 @@ function signedIn(
 }
 
 /** "The platform refuses the credentials", with the account's name and what to do. */
-export function refused(
-  connector: Connector,
-  account: AccountValues,
-  cause?: unknown,
-): AppError {
+export function refused(connector: Connector, account: AccountValues, cause?: unknown): AppError {
   return new AppError('provider_unauthorized', {
     detail: `${connector.name} refuses the credentials of "${connector.accountId(account)}"; ` +
       'the owner has to connect it again.',

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import type { ConnectorInfo, JsonSchema } from '../contracts/connectors.ts'
 import type { Connector } from './define-connector.ts'
 
-/** The row of `public.connectors`. */
-export function connectorInfo(connector: Connector): ConnectorInfo {
+/** What the code says of the row of `public.connectors`; the database adds whether it is available. */
+export function connectorInfo(connector: Connector): Omit<ConnectorInfo, 'available'> {
   const streams = Object.values(connector.streams)
   return {
     slug: connector.slug,
@@ -12,13 +12,12 @@ export function connectorInfo(connector: Connector): ConnectorInfo {
     description: connector.description,
     category: connector.category,
     docs_url: connector.docs,
-    auth_type: Object.values(connector.modes)[0]!.type,
+    auth_types: [...new Set(Object.values(connector.modes).map((mode) => mode.type))],
     settings_schema: jsonSchema(connector.settings),
     credentials_schema: credentialsSchema(connector),
     capabilities: [
       ...streams.map((stream) => `sync_in:${stream.name}`),
       ...streams.flatMap((stream) => stream.incremental ? [`incremental:${stream.name}`] : []),
-      ...(connector.webhooks ? ['webhooks'] : []),
     ],
     streams: streams.map((stream) => ({
       name: stream.name,
@@ -29,10 +28,7 @@ export function connectorInfo(connector: Connector): ConnectorInfo {
   }
 }
 
-/**
- * One schema, or `oneOf` where a setting chooses: `x-when` in each branch names the setting and its
- * value, so that a form shows the right fields.
- */
+/** One schema, or `oneOf` with `x-when` where a setting chooses: see `ConnectorInfo`. */
 function credentialsSchema({ modes, modeSetting }: Connector): JsonSchema {
   const schemas = Object.entries(modes)
   if (modeSetting === null) return jsonSchema(schemas[0]![1].credentials)

@@ -1,6 +1,6 @@
 // What can be said about an outside platform? The vocabulary every connector is written in.
 import { z } from 'zod'
-import { toFieldErrors } from '../http/request-body.ts'
+import { toFieldErrors } from '../platform/field-errors.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import type { AccountValues, Auth, AuthChoice, CheckCall, Values } from './vocabulary/auth.ts'
 import { fillTemplate } from './vocabulary/fill-template.ts'
@@ -20,17 +20,25 @@ export type Failure = {
   renewToken?: boolean
 }
 
-/** How to ask only for what changed; exactly one of `path` and `param`. */
-export type Incremental = {
-  /** Replaces the stream's path; `{since}` is the time. */
-  path?: string
-  /** Query parameter that carries the time. */
-  param?: string
+type IncrementalTime = {
   /** The time as the platform spells it; RFC 3339 in UTC when not said. */
   format?: (since: Date) => string
   /** Asked again before the saved time, for records that became visible late. */
   overlapSeconds: number
 }
+
+/** How to ask only for what changed. */
+export type Incremental =
+  & IncrementalTime
+  & (
+    /** Replaces the stream's path; `{since}` is the time. */
+    | { path: string; param?: never }
+    /** Query parameter that carries the time. */
+    | { param: string; path?: never }
+  )
+
+/** How the platform signs the webhooks it sends. */
+export type WebhookScheme = 'standard-webhooks'
 
 export type StreamDefinition<
   Settings = Values,
@@ -52,17 +60,12 @@ export type StreamDefinition<
   id: string
   /** The fields we use, and nothing else: what the platform adds breaks nothing. */
   record: Schema
-  toRecord(
-    record: z.output<Schema>,
-    context: RecordContext<Settings>,
-  ): SyncedRecord<Name>
+  toRecord(record: z.output<Schema>, context: RecordContext<Settings>): SyncedRecord<Name>
 }
 
 export type ConnectorDefinition<
   Settings extends z.ZodObject = z.ZodObject,
-  Records extends Partial<Record<StreamName, z.ZodType>> = Partial<
-    Record<StreamName, z.ZodType>
-  >,
+  Records extends Partial<Record<StreamName, z.ZodType>> = Partial<Record<StreamName, z.ZodType>>,
 > = {
   slug: string
   name: string
@@ -84,7 +87,8 @@ export type ConnectorDefinition<
   budgetKey?(account: AccountValues<z.output<Settings>>): string
   check?: CheckCall
   failure?(body: unknown): Failure | null
-  webhooks?: { scheme: string }
+  /** Kept for later: nothing receives webhooks yet. */
+  webhooks?: { scheme: WebhookScheme }
   streams: {
     [Name in keyof Records & StreamName]: Records[Name] extends z.ZodType
       ? StreamDefinition<z.output<Settings>, Records[Name], Name>
@@ -134,7 +138,7 @@ export type Connector = {
    */
   readAccount(form: { settings: unknown; credentials: unknown }): AccountValues
   failure(body: unknown): Failure | null
-  webhooks: { scheme: string } | null
+  webhooks: { scheme: WebhookScheme } | null
   streams: Partial<Record<StreamName, Stream>>
 }
 
@@ -149,18 +153,13 @@ export function defineConnector<
   const auth = (settings: Values) => {
     const mode = modes[choice ? String(settings[choice.setting]) : 'default']
     if (!mode) {
-      throw new TypeError(
-        `${definition.slug}: no way to authenticate for these settings`,
-      )
+      throw new TypeError(`${definition.slug}: no way to authenticate for these settings`)
     }
     return mode
   }
   // The settings are typed to the connector; behind readAccount they are what its schema gave.
   const typed = (settings: Values) => settings as z.output<Settings>
-  const account = (values: AccountValues) => ({
-    ...values,
-    settings: typed(values.settings),
-  })
+  const account = (values: AccountValues) => ({ ...values, settings: typed(values.settings) })
   const schemas = Object.values(modes).map((mode) => mode.credentials)
 
   const connector: Connector = {
@@ -194,28 +193,16 @@ export function defineConnector<
       const settings = parse(definition.settings, form.settings, 'settings')
       return {
         settings,
-        credentials: parse(
-          auth(settings).credentials,
-          form.credentials,
-          'credentials',
-        ),
+        credentials: parse(auth(settings).credentials, form.credentials, 'credentials'),
       }
     },
     failure: (body) => definition.failure?.(body) ?? null,
     webhooks: definition.webhooks ?? null,
     streams: {},
   }
-  for (
-    const name of Object.keys(
-      definition.streams,
-    ) as (keyof Records & StreamName)[]
-  ) {
-    connector.streams[name] = stream(
-      name,
-      definition.streams[name] as StreamDefinition,
-    )
+  for (const name of Object.keys(definition.streams) as (keyof Records & StreamName)[]) {
+    connector.streams[name] = stream(name, definition.streams[name] as StreamDefinition)
   }
-  known.add(connector)
   return connector
 }
 
@@ -230,13 +217,6 @@ export function findStream(connector: Connector, name: string): Stream {
     })
   }
   return found
-}
-
-const known = new WeakSet<object>()
-
-/** Whether a value came out of `defineConnector`. */
-export function isConnector(value: unknown): value is Connector {
-  return typeof value === 'object' && value !== null && known.has(value)
 }
 
 /** An id stands in an index, whose entries Postgres limits to 2,704 bytes. */
@@ -260,8 +240,7 @@ function stream(name: StreamName, definition: StreamDefinition): Stream {
     records: typeof records === 'string' ? (body) => readPath(body, records) : records,
     total(body) {
       const value = total === undefined ? undefined : readPath(body, total)
-      return typeof value === 'number' && Number.isSafeInteger(value) &&
-          value >= 0
+      return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
         ? value
         : undefined
     },
@@ -269,11 +248,7 @@ function stream(name: StreamName, definition: StreamDefinition): Stream {
   }
 }
 
-function parse(
-  schema: z.ZodObject,
-  values: unknown,
-  part: 'settings' | 'credentials',
-): Values {
+function parse(schema: z.ZodObject, values: unknown, part: 'settings' | 'credentials'): Values {
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
   const errors = toFieldErrors(parsed.error.issues).map(({ path, message }) => ({

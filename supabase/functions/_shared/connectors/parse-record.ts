@@ -24,9 +24,7 @@ export function parseRecord(
   context: RecordContext,
 ): ParsedRecord {
   const found = findStream(connector, stream)
-  const refuse = (
-    issues: { path: string; message: string }[],
-  ): ParsedRecord => ({
+  const refuse = (issues: { path: string; message: string }[]): ParsedRecord => ({
     ok: false,
     source_id: found.id(raw),
     code: 'invalid_record',

@@ -58,9 +58,7 @@ const Product = z.object({
   pricing: z.object({
     price_type: z.string().nullish(),
     price_sell: decimal.nullish(),
-    tier_pricing_detail: z.array(
-      z.object({ start_value: decimal, price_per_value: decimal }),
-    )
+    tier_pricing_detail: z.array(z.object({ start_value: decimal, price_per_value: decimal }))
       .nullish(),
   }).nullish(),
   product_barcodes: z.array(z.object({ sku: z.string().nullish() })).nullish(),

@@ -14,17 +14,25 @@ export const ConnectorStream = z.object({
 })
 export type ConnectorStream = z.infer<typeof ConnectorStream>
 
-/** One outside platform: a row of `connectors`, written from the code. */
+/** One outside platform: a row of `connectors`, written from the code. Together its two schemas are the connect form. */
 export const ConnectorInfo = z.object({
   slug: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/),
   name: z.string(),
   description: z.string(),
   category: z.string(),
   docs_url: z.url(),
-  auth_type: z.string(),
+  /** `none`, `api_key`, `token_exchange`, `signed_request` or `oauth2`; several where a setting chooses. */
+  auth_types: z.array(z.string()),
   settings_schema: JsonSchema,
+  /**
+   * An object, or `{ oneOf: […] }` where a setting chooses how to authenticate. Each branch then has
+   * `x-when`, such as `{ "api_version": "v2" }`: draw the branch whose `x-when` the settings fulfil.
+   */
   credentials_schema: JsonSchema,
+  /** `sync_in:<stream>`: reads that stream. `incremental:<stream>`: can ask only for what changed in it. */
   capabilities: z.array(z.string()),
   streams: z.array(ConnectorStream),
+  /** False: nothing new can be connected with it; it stays for the integrations made with it. */
+  available: z.boolean(),
 })
 export type ConnectorInfo = z.infer<typeof ConnectorInfo>

@@ -46,6 +46,11 @@ export const ERRORS = {
 
   invalid_settings: { status: 400, title: 'The settings are not valid', next: 'owner' },
   invalid_credentials: { status: 400, title: 'The credentials are not valid', next: 'owner' },
+  sign_in_not_supported: {
+    status: 501,
+    title: 'The platform wants a sign-in, which is not supported yet',
+    next: 'developer',
+  },
   private_network_refused: {
     status: 400,
     title: 'This address may not be called',

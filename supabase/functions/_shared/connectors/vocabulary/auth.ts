@@ -70,7 +70,10 @@ export type SignedRequest = Mode & {
   ): Record<string, string>
 }
 
-/** The owner signs in at the platform (RFC 6749, authorization code). */
+/**
+ * The owner signs in at the platform (RFC 6749, authorization code). Nothing leads them there yet, so
+ * connecting answers `sign_in_not_supported`.
+ */
 export type OAuth2 = Mode & {
   type: 'oauth2'
   authorization_endpoint: string
@@ -102,10 +105,7 @@ export function noAuth(): NoAuth {
   return { type: 'none', credentials: z.strictObject({}) }
 }
 
-export function headerKey<
-  Settings extends z.ZodObject,
-  Credentials extends z.ZodObject,
->(
+export function headerKey<Settings extends z.ZodObject, Credentials extends z.ZodObject>(
   definition: Typed<Settings, Credentials> & {
     /** The header; `authorization` when not said. */
     name?: string
@@ -120,10 +120,7 @@ export function headerKey<
   }
 }
 
-export function queryKey<
-  Settings extends z.ZodObject,
-  Credentials extends z.ZodObject,
->(
+export function queryKey<Settings extends z.ZodObject, Credentials extends z.ZodObject>(
   definition: Typed<Settings, Credentials> & {
     name: string
     value(account: Account<Settings, Credentials>): string
@@ -132,10 +129,7 @@ export function queryKey<
   return { type: 'api_key', in: 'query', ...definition }
 }
 
-export function basicKey<
-  Settings extends z.ZodObject,
-  Credentials extends z.ZodObject,
->(
+export function basicKey<Settings extends z.ZodObject, Credentials extends z.ZodObject>(
   definition: Typed<Settings, Credentials> & {
     username(account: Account<Settings, Credentials>): string
     password(account: Account<Settings, Credentials>): string
@@ -144,28 +138,19 @@ export function basicKey<
   return { type: 'api_key', in: 'basic', ...definition }
 }
 
-export function tokenExchange<
-  Settings extends z.ZodObject,
-  Credentials extends z.ZodObject,
->(
+export function tokenExchange<Settings extends z.ZodObject, Credentials extends z.ZodObject>(
   definition: Typed<Settings, Credentials> & Pick<TokenExchange, 'read'> & {
     request: {
       path: string
       form(account: Account<Settings, Credentials>): Record<string, string>
     }
-    headers(
-      access_token: string,
-      account: Account<Settings, Credentials>,
-    ): Record<string, string>
+    headers(access_token: string, account: Account<Settings, Credentials>): Record<string, string>
   },
 ): TokenExchange {
   return { type: 'token_exchange', ...definition }
 }
 
-export function signedRequest<
-  Settings extends z.ZodObject,
-  Credentials extends z.ZodObject,
->(
+export function signedRequest<Settings extends z.ZodObject, Credentials extends z.ZodObject>(
   definition: Typed<Settings, Credentials> & {
     headers(
       account: Account<Settings, Credentials>,
@@ -176,9 +161,7 @@ export function signedRequest<
   return { type: 'signed_request', ...definition }
 }
 
-export function oauth2(
-  definition: Omit<OAuth2, 'type' | 'credentials'>,
-): OAuth2 {
+export function oauth2(definition: Omit<OAuth2, 'type' | 'credentials'>): OAuth2 {
   return { type: 'oauth2', credentials: z.strictObject({}), ...definition }
 }
 

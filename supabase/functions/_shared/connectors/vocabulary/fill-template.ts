@@ -4,10 +4,7 @@
  * Puts values into `{name}` places, percent-encoded, so that a value cannot change the path or host
  * it stands in. A place without a value is a mistake in the connector and throws.
  */
-export function fillTemplate(
-  template: string,
-  values: Record<string, unknown>,
-): string {
+export function fillTemplate(template: string, values: Record<string, unknown>): string {
   return fill(template, values, encodeURIComponent)
 }
 
@@ -17,9 +14,7 @@ export function fillValues(
   values: Record<string, unknown>,
 ): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(query).map((
-      [name, text],
-    ) => [name, fill(text, values, (value) => value)]),
+    Object.entries(query).map(([name, text]) => [name, fill(text, values, (value) => value)]),
   )
 }
 

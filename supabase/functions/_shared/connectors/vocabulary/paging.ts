@@ -54,19 +54,13 @@ export function confirmsAbsence(pagination: Pagination): boolean {
  * Whether a refusal of this status to a saved place means that the platform forgot the place. The
  * first page went through with the same settings, so nothing else can be meant.
  */
-export function isExpired(
-  cursor: PageCursor | null,
-  status: number | undefined,
-): boolean {
+export function isExpired(cursor: PageCursor | null, status: number | undefined): boolean {
   const opaque = cursor !== null && ('cursor' in cursor || 'url' in cursor)
   return opaque && status !== undefined &&
     [400, 404, 410, 422].includes(status)
 }
 
-export function pageSize(
-  pagination: Pagination,
-  wanted?: number,
-): number | undefined {
+export function pageSize(pagination: Pagination, wanted?: number): number | undefined {
   if (pagination.type === 'none' || pagination.size === undefined) {
     return undefined
   }

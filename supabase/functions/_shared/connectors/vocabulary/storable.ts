@@ -15,8 +15,6 @@ function clean(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(clean)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map((
-      [key, inner],
-    ) => [clean(key) as string, clean(inner)]),
+    Object.entries(value).map(([key, inner]) => [clean(key) as string, clean(inner)]),
   )
 }

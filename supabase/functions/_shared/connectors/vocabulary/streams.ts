@@ -3,10 +3,7 @@ import type { z } from 'zod'
 import { ProductColumns } from '../../contracts/products.ts'
 
 /** A new kind of record is one line here, one contract, and one table in one migration. */
-export const STREAMS = { products: ProductColumns } as const satisfies Record<
-  string,
-  z.ZodObject
->
+export const STREAMS = { products: ProductColumns } as const satisfies Record<string, z.ZodObject>
 
 export type StreamName = keyof typeof STREAMS
 

@@ -10,9 +10,7 @@ const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z')
 /** RFC 3339 in UTC with milliseconds; null when the text is not a time with an offset. */
 export function timestampText(value: unknown): string | null {
   if (typeof value !== 'string' || !RFC_3339.test(value)) return null
-  const ms = Date.parse(
-    value.replace(' ', 'T').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'),
-  )
+  const ms = Date.parse(value.replace(' ', 'T').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'))
   return ms >= FIRST_MS && ms <= LAST_MS ? new Date(ms).toISOString() : null
 }
 
