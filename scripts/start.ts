@@ -1,9 +1,10 @@
 // `npm start`: a whole local Supabase, simulated outside platforms, and the demo; stays up until Ctrl-C.
 import { appendFileSync } from 'node:fs'
+import { runCommand, stopOnSignals } from './command-line.ts'
 import { demoUser, playDemo } from './demo.ts'
 import { startJsonFeedSimulator } from './simulators/json-feed.ts'
 import { startTreezSimulator } from './simulators/treez.ts'
-import { readOptions, runCommand, stackOptionsHelp, stopOnSignals } from './stack/command.ts'
+import { readOptions, stackOptionsHelp } from './stack/options.ts'
 import { startStack } from './stack/stack.ts'
 
 await runCommand(async () => {
@@ -21,7 +22,7 @@ await runCommand(async () => {
     },
     log: say,
   })
-  const stop = () => Promise.all([stack.stop(), treez.stop(), feed.stop()]).then(() => {})
+  const stop = () => Promise.all([stack.stop(), treez.stop(), feed.stop()])
   stopOnSignals(stop)
   say(`Supabase is up at ${stack.url}`)
 

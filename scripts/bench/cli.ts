@@ -1,4 +1,5 @@
 // `npm run bench -- NAME [options]`: measures one thing and prints a table, or JSON with --json.
+import { runCommand } from '../command-line.ts'
 import { UserError } from '../stack/user-error.ts'
 import type { Benchmark } from './benchmark.ts'
 import { printReport } from './print-report.ts'
@@ -10,13 +11,18 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
 
 const help = `npm run bench -- NAME [options]
 
-  NAME                 ${Object.keys(benchmarks).join(', ')}
-  --json               one JSON document instead of tables
-  --help               this text, or with a NAME its options`
+  NAME    ${Object.keys(benchmarks).join(', ')}
+  --json  one JSON document instead of tables
+  --help  this text; with a NAME, the options of that one`
 
-async function main(args: string[]): Promise<void> {
+await runCommand(async () => {
+  const args = process.argv.slice(2)
   const name = args.find((arg) => !arg.startsWith('-'))
-  if (name === undefined) return console.log(help)
+  if (name === undefined) {
+    const unknown = args.find((arg) => arg !== '--help')
+    if (unknown) throw new UserError(`${unknown} means nothing without a NAME; see --help.`)
+    return console.log(help)
+  }
   const load = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined
   if (!load) {
     const known = Object.keys(benchmarks).join(', ')
@@ -31,11 +37,4 @@ async function main(args: string[]): Promise<void> {
   const report = await benchmark.run(own, (line) => console.error(line))
   if (asJson) console.log(JSON.stringify(report, null, 2))
   else printReport(report)
-}
-
-try {
-  await main(process.argv.slice(2))
-} catch (error) {
-  console.error(error instanceof UserError ? error.message : error)
-  process.exitCode = error instanceof UserError ? 2 : 1
-}
+})

@@ -1,4 +1,5 @@
 // How does a report look in a terminal?
+import { align } from '../table.ts'
 import { isReached, type Report, type Table } from './benchmark.ts'
 
 export function printReport(report: Report): void {
@@ -22,21 +23,11 @@ export function printReport(report: Report): void {
 }
 
 function printTable({ title, columns, rows }: Table): void {
-  const lines = [columns, ...rows.map((row) => row.map(cell))]
-  const widths = columns.map((_, index) =>
-    Math.max(...lines.map((line) => (line[index] ?? '').length))
-  )
   // the first column holds names, the others numbers
-  const print = (line: string[]) =>
-    console.log(
-      line.map((text, index) =>
-        index === 0 ? text.padEnd(widths[0]!) : text.padStart(widths[index]!)
-      ).join('  ').trimEnd(),
-    )
-  console.log(`\n${title}`)
-  print(columns)
-  print(widths.map((width) => '-'.repeat(width)))
-  for (const line of lines.slice(1)) print(line)
+  const isLeft = columns.map((_, column) => column === 0)
+  const [names = '', ...lines] = align([columns, ...rows.map((row) => row.map(cell))], isLeft)
+  console.log(`\n${title}\n${names}\n${'-'.repeat(names.length)}`)
+  for (const line of lines) console.log(line)
 }
 
 function cell(value: string | number | null): string {

@@ -1,5 +1,5 @@
 // How fast do records get into Postgres: ours beside what most people write, and beside the limit?
-import { parseArgs } from 'node:util'
+import { parseOptions, wholeNumber } from '../command-line.ts'
 import { startStack } from '../stack/stack.ts'
 import { UserError } from '../stack/user-error.ts'
 import type { Benchmark, Report } from './benchmark.ts'
@@ -59,39 +59,23 @@ async function run(args: string[], log: (line: string) => void): Promise<Report>
 }
 
 function readOptions(args: string[]) {
-  const values = parse(args)
+  const values = parseOptions(args, {
+    records: { type: 'string' },
+    runs: { type: 'string' },
+    quick: { type: 'boolean' },
+    only: { type: 'string' },
+  })
   const { only } = values
   if (only !== undefined && only !== 'paths' && only !== 'http') {
     throw new UserError(`--only wants "paths" or "http", not "${only}".`)
   }
-  const sizes = values.records?.split(',').map((text) => positive('--records', text))
+  const sizes = values.records?.split(',').map((text) => wholeNumber('--records', text, 1))
   return {
     only,
     records: sizes ?? (values.quick ? [2_000] : [20_000, 100_000]),
     wholeWay: sizes ?? (values.quick ? [2_000] : [10_000, 100_000]),
-    runs: values.runs === undefined ? (values.quick ? 1 : 3) : positive('--runs', values.runs),
-  }
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text)
-  if (Number.isInteger(value) && value > 0) return value
-  throw new UserError(`${option} wants whole numbers above 0, not "${text}".`)
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        records: { type: 'string' },
-        runs: { type: 'string' },
-        quick: { type: 'boolean' },
-        only: { type: 'string' },
-      },
-    }).values
-  } catch (error) {
-    const message = error instanceof Error ? error.message.split('. ')[0] : String(error)
-    throw new UserError(`${message}; see --help.`)
+    runs: values.runs === undefined
+      ? (values.quick ? 1 : 3)
+      : wholeNumber('--runs', values.runs, 1),
   }
 }

@@ -1,5 +1,6 @@
 // `npm run stack`: a whole local Supabase until Ctrl-C.
-import { readOptions, runCommand, stackOptionsHelp, stopOnSignals } from './command.ts'
+import { runCommand, stopOnSignals } from '../command-line.ts'
+import { readOptions, stackOptionsHelp } from './options.ts'
 import { startStack } from './stack.ts'
 
 await runCommand(async () => {

@@ -289,7 +289,7 @@ describe('npm run stack', () => {
 
   it.each([
     [['--prot', '1'], "Unknown option '--prot'"],
-    [['--port', 'http'], '--port wants a number'],
+    [['--port', 'http'], '--port wants a whole number from 0 to 65535'],
     [['--functions-env', '/nowhere'], 'There is no file /nowhere'],
     [['--ephemeral', '--data', 'x'], '--ephemeral and --data exclude each other'],
   ])('answers %j with one sentence and exit code 2', async (options, sentence) => {
