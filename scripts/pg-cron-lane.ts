@@ -2,7 +2,9 @@
 // find nothing in any function? On Debian's Postgres 15, beside the local stack's 17 and its stand-in.
 //
 // Needs root and apt (Debian's postgresql-15, -cron and -plpgsql-check). Elsewhere it says so and skips.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, type StdioOptions } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
 import {
   chownSync,
   existsSync,
@@ -12,14 +14,17 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { getAuthSchemaSql, getStorageSchemaSql } from '@supabase/lite'
 import postgres, { type Sql } from 'postgres'
-import { directDatabase } from '../supabase/functions/_shared/platform/database.ts'
+import { systemClock } from '../supabase/functions/_shared/platform/clock.ts'
+import { type Database, directDatabase } from '../supabase/functions/_shared/platform/database.ts'
 import { createLog } from '../supabase/functions/_shared/platform/log.ts'
 import { runWorker } from '../supabase/functions/_shared/sync/run-worker.ts'
 import { startTreezSimulator } from './simulators/treez.ts'
+import { startNet } from './stack/background/net.ts'
 import { freePort } from './stack/free-port.ts'
 import { applyMigrations } from './stack/migrations.ts'
 import { projectDir } from './stack/project.ts'
@@ -39,8 +44,17 @@ process.exit(failed === 0 ? 0 : 1)
 async function main(): Promise<void> {
   const reason = installPackages()
   if (reason) return skip(reason)
-  installStandIns()
+  const removeStandIns = installStandIns()
   const dataDir = mkdtempSync(join(tmpdir(), 'plugboard-pg-cron-'))
+  try {
+    await runTests(dataDir)
+  } finally {
+    removeStandIns()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+async function runTests(dataDir: string): Promise<void> {
   const server = await startServer(dataDir)
   const admin = postgres(server.adminUrl, { max: 2, onnotice: () => {} })
   try {
@@ -52,17 +66,20 @@ async function main(): Promise<void> {
   } finally {
     await admin.end()
     await server.stop()
-    rmSync(dataDir, { recursive: true, force: true })
+    if (failed > 0) console.log(`What Postgres said:\n${server.lastLines()}`)
   }
 }
 
-function installStandIns(): void {
+/** Answers how to take them away again: this Postgres is the machine's, not ours. */
+function installStandIns(): () => void {
   const source = join(projectDir, 'scripts/stack/extensions')
-  for (const file of readdirSync(source).filter((name) => standIns.test(name))) {
+  const files = readdirSync(source).filter((name) => standIns.test(name))
+  for (const file of files) {
     const sql = readFileSync(join(source, file), 'utf8')
     // Postgres 15 does not know the other extension's schema by @extschema:name@ yet
     writeFileSync(join(extensionDir, file), sql.replaceAll('@extschema:pgcrypto@', 'extensions'))
   }
+  return () => files.forEach((file) => rmSync(join(extensionDir, file), { force: true }))
 }
 
 function skip(reason: string): void {
@@ -78,14 +95,15 @@ function installPackages(): string | null {
   if (isThere()) return null
   try {
     console.log(`installing ${packages.join(', ')}`)
-    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    execFileSync('apt-get', ['update', '-qq'], { stdio: 'ignore', env: environment })
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
-      stdio: 'ignore',
-      env: environment,
-    })
+    const options = {
+      stdio: ['ignore', 'ignore', 'inherit'] satisfies StdioOptions,
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    }
+    execFileSync('apt-get', ['update', '-qq'], options)
+    const install = ['install', '-y', '-qq', '--no-install-recommends']
+    execFileSync('apt-get', [...install, ...packages], options)
   } catch {
-    // said below, whatever the cause
+    // apt-get has said why; what it comes to is said below
   }
   return isThere() ? null : `apt-get could not install ${packages.join(', ')}.`
 }
@@ -95,19 +113,11 @@ async function startServer(dataDir: string) {
   const user = { uid: id('-u'), gid: id('-g') }
   const port = await freePort()
   chownSync(dataDir, user.uid, user.gid)
-  execFileSync(`${bin}/initdb`, [
-    '-D',
-    dataDir,
-    '-U',
-    'supabase_admin',
-    '--auth=trust',
-    '-E',
-    'UTF8',
-    '--locale=C.UTF-8',
-  ], {
+  const initdb = ['--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '-U', 'supabase_admin']
+  execFileSync(`${bin}/initdb`, [...initdb, '-D', dataDir], {
     ...user,
     cwd: dataDir,
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'inherit'],
   })
   writeFileSync(join(dataDir, 'vault_root.key'), Buffer.alloc(32, 7), { mode: 0o600 })
   chownSync(join(dataDir, 'vault_root.key'), user.uid, user.gid)
@@ -120,25 +130,28 @@ async function startServer(dataDir: string) {
     'cron.use_background_workers': 'on',
     timezone: 'UTC',
   }
-  const child = spawn(
-    `${bin}/postgres`,
-    [
-      '-D',
-      dataDir,
-      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    ],
-    { ...user, cwd: dataDir, stdio: 'ignore' },
-  )
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const child = spawn(`${bin}/postgres`, ['-D', dataDir, ...flags], {
+    ...user,
+    cwd: dataDir,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => said = (said + text).slice(-10_000))
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   process.once('exit', () => child.kill('SIGQUIT'))
   const url = (name: string) => `postgresql://${name}@127.0.0.1:${port}/postgres`
   await until('Postgres accepts connections', 20_000, async () => {
     const sql = postgres(url('supabase_admin'), { max: 1, connect_timeout: 2, onnotice: () => {} })
     return await sql`select 1`.then(() => true, () => false).finally(() => sql.end({ timeout: 1 }))
+  }).catch((error) => {
+    console.error(said)
+    throw error
   })
   return {
     url: url('postgres'),
     adminUrl: url('supabase_admin'),
+    lastLines: () => said.trim().split('\n').slice(-40).join('\n'),
     async stop() {
       child.kill('SIGINT')
       await ended
@@ -196,9 +209,11 @@ async function checkFunctions(admin: Sql): Promise<void> {
 async function scheduledSync(admin: Sql, url: string): Promise<void> {
   const store = await startTreezSimulator({ products: 300, requestsPerSecond: 0 })
   const db = directDatabase(url)
+  const door = await openWorkerDoor(db, store.baseUrl)
+  const net = await startNet(url.replace('postgres@', 'supabase_admin@'), console.log)
   try {
-    await admin`select vault.create_secret('http://127.0.0.1:9/functions/v1', 'plugboard_functions_url')`
-    await admin`select vault.create_secret('a-token-nobody-answers', 'plugboard_worker_token')`
+    await admin`select vault.create_secret(${door.url}, 'plugboard_functions_url')`
+    await admin`select vault.create_secret(${door.token}, 'plugboard_worker_token')`
     const [organization] =
       await admin`insert into public.organizations (name) values ('Lane') returning id`
     await admin`select public.connect_integration(${organization?.id}, 'treez', ${store.settings.dispensary}, 'Lane store',
@@ -218,20 +233,17 @@ async function scheduledSync(admin: Sql, url: string): Promise<void> {
     if (!['running', 'succeeded'].includes(run?.status)) {
       throw new Error(`the job ${run?.status}: ${run?.return_message}`)
     }
-    const rings =
-      await admin`select 1 from net.http_request_queue where url like '%/functions/v1/sync/work'`
-    if (rings.length !== 1) throw new Error(`the worker was rung ${rings.length} times`)
+    const readLog = async () => {
+      const [row] = await admin`
+        select status, created_count, finished_at from public.sync_logs where sync_type = 'scheduled'`
+      return row
+    }
+    await until('the worker that was rung ended the run', 30_000, async () => {
+      if (door.failure) throw door.failure
+      return (await readLog())?.finished_at != null
+    })
 
-    await runWorker({
-      db,
-      log: createLog({}, () => {}),
-      environment: {
-        CONNECTOR_OVERRIDES: { treez: { baseUrl: store.baseUrl } },
-        PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true,
-      },
-    }, { wallMs: 30_000, records: 10_000 })
-    const [log] =
-      await admin`select status, created_count from public.sync_logs where sync_type = 'scheduled'`
+    const log = await readLog()
     const expected = store.catalog('sound').length
     if (log?.created_count !== expected) {
       throw new Error(
@@ -239,9 +251,45 @@ async function scheduledSync(admin: Sql, url: string): Promise<void> {
       )
     }
   } finally {
+    await net.stop()
+    await door.close()
     await db.end()
     await store.stop()
   }
+}
+
+/** Where the Edge Functions would answer: a worker in this process, for whoever shows the token. */
+async function openWorkerDoor(db: Database, treezUrl: string) {
+  const token = randomUUID()
+  const door = { url: '', token, failure: null as unknown, close }
+  let work: Promise<unknown> = Promise.resolve()
+  const server = createServer((request, response) => {
+    request.resume()
+    const isRing = request.method === 'POST' && request.url === '/functions/v1/sync/work'
+    const isKnown = request.headers['x-worker-token'] === token
+    response.writeHead(isRing ? isKnown ? 200 : 401 : 404).end()
+    if (!isRing || !isKnown) {
+      door.failure = new Error(`${request.method} ${request.url} is no ring with the right token`)
+      return
+    }
+    work = runWorker({
+      db,
+      clock: systemClock,
+      log: createLog({}, () => {}),
+      environment: {
+        CONNECTOR_OVERRIDES: { treez: { baseUrl: treezUrl } },
+        PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true,
+      },
+    }, { wallMs: 30_000, records: 10_000 }).catch((error: unknown) => door.failure = error)
+  })
+  async function close() {
+    await work
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  door.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/functions/v1`
+  return door
 }
 
 async function test(name: string, work: () => Promise<void>): Promise<void> {
