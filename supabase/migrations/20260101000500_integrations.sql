@@ -112,19 +112,27 @@ as $$
   select set_config('plugboard.actor_id', coalesce(act_as.actor_id::text, ''), true);
 $$;
 
--- Puts credentials into Vault; replaces the ones held and forgets a token made from them. Whoever works
--- with the old ones loses its run, which goes on with the new ones.
-create function private.store_credentials(integration_id uuid, credentials jsonb)
+-- Puts credentials into Vault, with the token that was exchanged for them while they were tried, where
+-- there is one; replaces both. Whoever works with the old ones loses its run, which goes on with the new ones.
+create function private.store_credentials(
+  integration_id uuid, credentials jsonb, access_token text default null, token_expires_at timestamptz default null
+)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  insert into private.integration_credentials as held (integration_id, credentials_secret_id)
-  values (store_credentials.integration_id, vault.create_secret(store_credentials.credentials::text))
+  insert into private.integration_credentials as held (
+    integration_id, credentials_secret_id, token_secret_id, token_expires_at
+  )
+  values (
+    store_credentials.integration_id, vault.create_secret(store_credentials.credentials::text),
+    case when store_credentials.access_token is not null then vault.create_secret(store_credentials.access_token) end,
+    store_credentials.token_expires_at
+  )
   on conflict on constraint integration_credentials_pkey do update
-    set credentials_secret_id = excluded.credentials_secret_id, token_secret_id = null, token_expires_at = null,
-        updated_at = now();
+    set credentials_secret_id = excluded.credentials_secret_id, token_secret_id = excluded.token_secret_id,
+        token_expires_at = excluded.token_expires_at, updated_at = now();
   update private.sync_runs as run set lease_token = null, leased_at = null, lease_expires_at = null
   where run.integration_id = store_credentials.integration_id;
   if found then
@@ -137,7 +145,8 @@ $$;
 -- integration, with its id, streams, cursors and data.
 create function public.connect_integration(
   p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb,
-  p_credentials jsonb, p_sync_interval_minutes int default null, p_actor_id uuid default null
+  p_credentials jsonb, p_sync_interval_minutes int default null, p_actor_id uuid default null,
+  p_access_token text default null, p_token_expires_at timestamptz default null
 )
 returns public.integrations
 language plpgsql
@@ -166,17 +175,20 @@ begin
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
     last_error = null, connected_at = now(), disconnected_at = null
   returning * into connected;
-  perform private.store_credentials(connected.id, p_credentials);
+  perform private.store_credentials(connected.id, p_credentials, p_access_token, p_token_expires_at);
   perform private.ensure_streams(connected.id);
   return connected;
 end;
 $$;
-grant execute on function public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid) to service_role;
+grant execute on function
+  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz) to service_role;
 
--- Changes only what is given. `paused` true holds the schedule and refuses runs; false lifts it.
+-- Changes only what is given. `paused` true holds the schedule and refuses runs; false lifts it. A token is
+-- kept only with the credentials it was made with.
 create function public.update_integration(
   p_integration_id uuid, p_name text default null, p_settings jsonb default null, p_credentials jsonb default null,
-  p_sync_interval_minutes int default null, p_paused boolean default null, p_actor_id uuid default null
+  p_sync_interval_minutes int default null, p_paused boolean default null, p_actor_id uuid default null,
+  p_access_token text default null, p_token_expires_at timestamptz default null
 )
 returns public.integrations
 language plpgsql
@@ -210,7 +222,7 @@ begin
     perform private.refuse('integration_disconnected', 'Connect the account again first.');
   end if;
   if p_credentials is not null then
-    perform private.store_credentials(changed.id, p_credentials);
+    perform private.store_credentials(changed.id, p_credentials, p_access_token, p_token_expires_at);
   end if;
   if changed.status = 'paused' then
     perform private.end_open_runs(changed.id, 'integration_paused', 'The integration was paused while this run was open.');
@@ -222,7 +234,8 @@ begin
   return changed;
 end;
 $$;
-grant execute on function public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid) to service_role;
+grant execute on function
+  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz) to service_role;
 
 -- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise.
 create function public.disconnect_integration(

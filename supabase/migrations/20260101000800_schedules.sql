@@ -126,7 +126,7 @@ begin
   delete from private.sync_seen as seen
   where not exists (select 1 from private.sync_runs as run where run.sync_log_id = seen.sync_log_id);
   delete from private.request_budgets
-  where circuit = 'closed' and greatest(next_free_at, blocked_until) < now() - interval '1 day';
+  where greatest(next_free_at, blocked_until, open_until) < now() - interval '1 day'; -- nobody has called since
   delete from cron.job_run_details where end_time < now() - interval '7 days';
 end;
 $$;

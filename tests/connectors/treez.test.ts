@@ -261,7 +261,7 @@ describe.each<Version>(['v2', 'v3'])('a Treez store over %s', (version) => {
 
     await expect(open().check()).rejects.toMatchObject({
       code: 'provider_unauthorized',
-      detail: 'Treez refuses the credentials of "demo"; the owner has to connect it again.',
+      detail: 'Treez refuses the credentials of "demo".',
     })
   })
 })

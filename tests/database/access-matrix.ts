@@ -150,7 +150,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.answer_wake(text)',
     'public.apply_records(uuid, text, jsonb, jsonb, text)',
     'public.claim_sync_run(uuid, uuid, integer)',
-    'public.connect_integration(uuid, text, text, text, jsonb, jsonb, integer, uuid)',
+    'public.connect_integration(uuid, text, text, text, jsonb, jsonb, integer, uuid, text, timestamp with time zone)',
     'public.delete_absent(uuid, uuid, text[], jsonb, boolean)',
     'public.disconnect_integration(uuid, boolean, uuid)',
     'public.finish_sync_run(uuid, uuid, text, jsonb)',
@@ -166,7 +166,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.restart_sync_run(uuid, uuid)',
     'public.save_integration_token(uuid, text, timestamp with time zone, uuid)',
     'public.start_sync(uuid, text, text, text, boolean, uuid, boolean)',
-    'public.update_integration(uuid, text, jsonb, jsonb, integer, boolean, uuid)',
+    'public.update_integration(uuid, text, jsonb, jsonb, integer, boolean, uuid, text, timestamp with time zone)',
     'public.write_sync_page(uuid, uuid, text[], text[], jsonb, integer, jsonb, jsonb, jsonb, integer)',
   ],
 }

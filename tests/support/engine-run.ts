@@ -1,5 +1,5 @@
 // How does a test run the sync engine in its own process? One slice at a time, with waits that take no time.
-import type { Outside } from '../../supabase/functions/_shared/integrations/open-integration.ts'
+import type { Outside } from '../../supabase/functions/_shared/platform/outside.ts'
 import type { Clock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { claimRun } from '../../supabase/functions/_shared/sync/claimed-run.ts'
 import { runSlice, type SliceOutcome } from '../../supabase/functions/_shared/sync/run-slice.ts'

@@ -5,7 +5,8 @@ import postgres from 'postgres'
 import { afterAll, expect, vi } from 'vitest'
 import { type Stack, type StackOptions, startStack } from '../../scripts/stack/stack.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
-import type { Outside } from '../../supabase/functions/_shared/integrations/open-integration.ts'
+import type { Outside } from '../../supabase/functions/_shared/platform/outside.ts'
+import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { dataApiDatabase } from '../../supabase/functions/_shared/platform/database.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 
@@ -51,6 +52,7 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
       db: dataApiDatabase(service),
       environment: { CONNECTOR_OVERRIDES: overrides, PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true },
       log: createLog({}, (line) => lines.push(line)),
+      clock: systemClock,
       ...parts,
     }),
     post: (path, body) =>

@@ -3,15 +3,13 @@ import {
   checkIntegration as checkContract,
   connectIntegration,
   disconnectIntegration as disconnectContract,
-  updateIntegration,
+  updateIntegration as updateContract,
 } from '../_shared/contracts/integrations.ts'
 import { routes, serve } from '../_shared/http/serve.ts'
 import { checkIntegration } from '../_shared/integrations/check-integration.ts'
-import {
-  changeIntegration,
-  connectAccount,
-  disconnectIntegration,
-} from '../_shared/integrations/connect-account.ts'
+import { connectAccount } from '../_shared/integrations/connect-account.ts'
+import { disconnectIntegration } from '../_shared/integrations/disconnect-integration.ts'
+import { updateIntegration } from '../_shared/integrations/update-integration.ts'
 import {
   actorId,
   requireIntegrationManager,
@@ -30,9 +28,9 @@ export default {
       )
     }),
 
-    'POST /update': serve(updateIntegration, async (context) => {
+    'POST /update': serve(updateContract, async (context) => {
       await requireIntegrationManager(context, context.body.integration_id)
-      return await changeIntegration(
+      return await updateIntegration(
         outsideFor(context),
         context.body,
         actorId(context.caller),

@@ -1,11 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import {
-  AppError,
-  ERRORS,
-  toProblem,
-  toStoredError,
-} from '../../../supabase/functions/_shared/platform/errors.ts'
+import { AppError, ERRORS, toProblem } from '../../../supabase/functions/_shared/platform/errors.ts'
 import { errorDocs } from '../../../scripts/generate-error-docs.ts'
 
 describe('errors', () => {
@@ -60,25 +55,6 @@ describe('errors', () => {
       expect(JSON.stringify(body)).not.toContain('secret')
     },
   )
-
-  it('a row keeps the code, what happened and who can act', () => {
-    const stored = toStoredError(
-      new AppError('provider_unauthorized', { detail: 'Connect again.' }),
-    )
-
-    expect(stored).toEqual({
-      code: 'provider_unauthorized',
-      message: 'Connect again.',
-      next: 'owner',
-    })
-  })
-
-  it('a row keeps nothing of an unknown error', () => {
-    const stored = toStoredError(new Error('token=abc'))
-
-    expect(stored.code).toBe('internal_error')
-    expect(stored.message).not.toContain('abc')
-  })
 })
 
 describe('the page of errors', () => {

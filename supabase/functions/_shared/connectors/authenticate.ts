@@ -139,8 +139,7 @@ function signedIn({ connector, tokens }: AuthenticationParts): Authentication {
 /** "The platform refuses the credentials", with the account's name and what to do. */
 export function refused(connector: Connector, account: AccountValues, cause?: unknown): AppError {
   return new AppError('provider_unauthorized', {
-    detail: `${connector.name} refuses the credentials of "${connector.accountId(account)}"; ` +
-      'the owner has to connect it again.',
+    detail: `${connector.name} refuses the credentials of "${connector.accountId(account)}".`,
     cause,
   })
 }

@@ -1,5 +1,5 @@
 // What a platform's answer means for us: a body to read, or an error that says who can act.
-import { AppError, type ErrorCode } from '../platform/errors.ts'
+import { AppError, type ErrorCode, ERRORS } from '../platform/errors.ts'
 import { isSecretName, redactText } from '../platform/redact.ts'
 import { readRetryAfter } from './retry.ts'
 
@@ -36,7 +36,7 @@ export function answerError(answer: Answer, now: Date): AppError | undefined {
   const retryAfterMs = readRetryAfter(headers, now)
   const code = errorCode(status, retryAfterMs !== undefined)
   return new AppError(code, {
-    detail: `${url.host} answered ${status}. ${ADVICE[code] ?? ''}`.trim(),
+    detail: `${url.host} answered ${status}: ${lowerFirst(ERRORS[code].title)}.`,
     cause: new ProviderAnswer(answer),
     ...(ERRORS_THAT_WAIT.has(code) ? { retryAfterMs } : {}),
   })
@@ -56,16 +56,7 @@ function errorCode(status: number, hasRetryAfter: boolean): ErrorCode {
 
 const ERRORS_THAT_WAIT = new Set<ErrorCode>(['provider_rate_limited', 'provider_unavailable'])
 
-const ADVICE: Partial<Record<ErrorCode, string>> = {
-  provider_rate_limited: 'It asks us to slow down; we try again later.',
-  provider_forbidden: 'The account may not do this; the owner has to grant it at the platform.',
-  provider_unauthorized: 'It refuses the credentials; the owner has to connect again.',
-  provider_not_found: 'It knows nothing there; the owner has to check the settings.',
-  provider_timeout: 'It gave up waiting; we try again later.',
-  provider_unavailable: 'It has a problem of its own; we try again later.',
-  provider_rejected: 'It does not accept the request as we send it.',
-  provider_bad_answer: 'That is no answer to a read.',
-}
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
 
 /** Parses the body as JSON; throws `provider_bad_answer`, also for a web page sent as 200. */
 export function readJson(answer: Answer): unknown {

@@ -99,6 +99,7 @@ async function headersOf(request: HttpRequest, method: string, url: URL) {
     // is not kept as the cause.
     throw new AppError('invalid_credentials', {
       detail: 'The credentials contain characters that cannot be sent in a header.',
+      errors: [{ path: 'credentials', message: 'cannot be sent in a header' }],
     })
   }
 }

@@ -1,6 +1,7 @@
 // From the bytes a caller sent to an input its contract accepts, or an error that names what is wrong.
 import type { z } from 'zod'
 import { AppError, type FieldError } from '../platform/errors.ts'
+import { MAX_FIELD_ERRORS, toFieldErrors, toPath } from '../platform/field-errors.ts'
 import { BodyTooLarge, readBody } from './body.ts'
 
 /** Reads the body as JSON. Throws `body_too_large` or `invalid_json`. */
@@ -38,7 +39,7 @@ function refuseUnstorable(body: unknown): void {
   const errors: FieldError[] = []
   // not recursive, since a body may nest deeper than the stack
   const waiting: { value: unknown; path: string }[] = [{ value: body, path: '' }]
-  for (let next = waiting.pop(); next && errors.length < MAX_ERRORS; next = waiting.pop()) {
+  for (let next = waiting.pop(); next && errors.length < MAX_FIELD_ERRORS; next = waiting.pop()) {
     const { value, path } = next
     if (typeof value === 'string' && !isStorable(value)) {
       errors.push({ path, message: 'contains a character that cannot be stored' })
@@ -57,9 +58,6 @@ function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed()
 }
 
-const MAX_ERRORS = 20
-const MAX_PATH_LENGTH = 200
-
 /** Checks an input. Throws `invalid_request` naming each field at fault, unknown ones included. */
 export function parseRequest<Schema extends z.ZodType>(
   schema: Schema,
@@ -68,23 +66,6 @@ export function parseRequest<Schema extends z.ZodType>(
   const result = schema.safeParse(body)
   if (result.success) return result.data
   throw invalidRequest(toFieldErrors(result.error.issues))
-}
-
-/** What zod found, one entry a field. */
-export function toFieldErrors(issues: readonly z.core.$ZodIssue[]): FieldError[] {
-  return issues.flatMap((issue): FieldError[] => {
-    if (issue.code !== 'unrecognized_keys') {
-      return [{ path: toPath(issue.path), message: issue.message }]
-    }
-    return issue.keys.slice(0, MAX_ERRORS).map((key) => ({
-      path: toPath([...issue.path, key]),
-      message: 'is not a known field',
-    }))
-  }).slice(0, MAX_ERRORS)
-}
-
-function toPath(segments: PropertyKey[]): string {
-  return segments.map(String).filter(Boolean).join('.').slice(0, MAX_PATH_LENGTH)
 }
 
 function invalidRequest(errors: FieldError[]): AppError {

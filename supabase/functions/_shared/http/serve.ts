@@ -8,9 +8,10 @@ import { authenticate, type Authenticated, type Caller } from '../platform/calle
 import { DatabaseError } from '../platform/database.ts'
 import { type Environment, EnvironmentError, readEnvironment } from '../platform/environment.ts'
 import { AppError } from '../platform/errors.ts'
+import { toFieldErrors } from '../platform/field-errors.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { discardBody } from './body.ts'
-import { parseRequest, readJsonBody, toFieldErrors } from './request-body.ts'
+import { parseRequest, readJsonBody } from './request-body.ts'
 import { respond, respondToPreflight, respondWithProblem } from './respond.ts'
 
 export type Handler = (request: Request) => Promise<Response>

@@ -1,38 +1,38 @@
 // Does an account still work? One cheap call, its latency, and the reason when it does not.
-import { systemClock } from '../platform/clock.ts'
-import { AppError, type StoredError } from '../platform/errors.ts'
-import { describeFailure } from '../sync/describe-failure.ts'
-import { openIntegration, type Outside, readIntegration } from './open-integration.ts'
-
-export type Health = {
-  status: 'healthy' | 'unhealthy'
-  /** Milliseconds the call took. */
-  latency_ms: number
-  checked_at: string
-  error?: StoredError
-}
+import type { ErrorSummary } from '../contracts/contract.ts'
+import type { IntegrationCheck } from '../contracts/integrations.ts'
+import { AppError } from '../platform/errors.ts'
+import type { Outside } from '../platform/outside.ts'
+import { answerInTime } from './answer-in-time.ts'
+import { describeFailure } from './describe-failure.ts'
+import { openIntegration, readIntegration, requireConnector } from './open-integration.ts'
 
 /** Checks and keeps the outcome with the integration. @throws AppError `integration_not_found`, `integration_disconnected` */
 export async function checkIntegration(
   outside: Outside,
   integrationId: string,
-): Promise<Health> {
-  const clock = outside.clock ?? systemClock
-  const open = await readIntegration(outside.db, integrationId)
-  if (open.integration.status === 'disconnected') throw new AppError('integration_disconnected')
+): Promise<IntegrationCheck> {
+  const { clock, db, log } = outside
+  const open = await readIntegration(db, integrationId)
+  const { integration } = open
+  if (integration.status === 'disconnected') throw new AppError('integration_disconnected')
   const startedAt = clock.now().getTime()
-  let error: StoredError | undefined
+  let error: ErrorSummary | undefined
   try {
-    await openIntegration(open, outside).account.check()
+    const { name } = requireConnector(integration.connector)
+    await answerInTime(
+      outside,
+      name,
+      (signal) => openIntegration(open, outside, signal).account.check(),
+    )
   } catch (thrown) {
-    error = describeFailure(thrown, open.integration)
-    outside.log.info('check failed', {
-      integration_id: integrationId,
-      reason: error.code,
-    })
+    // our own failure, such as a database that is away, is not the account's illness
+    if (!(thrown instanceof AppError)) throw thrown
+    error = describeFailure(thrown, integration, 'check')
+    log.info('check failed', { integration_id: integrationId, reason: error.code })
   }
   const latency_ms = clock.now().getTime() - startedAt
-  await outside.db.call('record_integration_check', {
+  await db.call('record_integration_check', {
     p_integration_id: integrationId,
     p_error: error ?? null,
   })

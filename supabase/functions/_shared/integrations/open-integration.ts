@@ -5,11 +5,9 @@ import { findConnector } from '../connectors/index.ts'
 import type { Integration } from '../contracts/integrations.ts'
 import { databaseBudget } from '../http/budget.ts'
 import { createHttpClient, type HttpClient } from '../http/client.ts'
-import { type Clock, systemClock } from '../platform/clock.ts'
 import type { Database } from '../platform/database.ts'
-import type { Environment } from '../platform/environment.ts'
 import { AppError } from '../platform/errors.ts'
-import type { Log } from '../platform/log.ts'
+import type { Outside } from '../platform/outside.ts'
 
 /** What `public.open_integration` answers. */
 export type OpenIntegration = {
@@ -18,18 +16,6 @@ export type OpenIntegration = {
   credentials_id: string | null
   credentials: Record<string, unknown> | null
   token: { access_token: string; expires_at: string } | null
-}
-
-/** What it takes to call the outside; the same for every engine. */
-export type Outside = {
-  db: Database
-  environment: Pick<
-    Environment,
-    'CONNECTOR_OVERRIDES' | 'PLUGBOARD_ALLOW_PRIVATE_NETWORKS'
-  >
-  log: Log
-  clock?: Clock
-  fetch?: typeof globalThis.fetch
 }
 
 /** Reads an integration with its credentials. @throws AppError `integration_not_found` */
@@ -80,7 +66,7 @@ export function openIntegration(
     connector,
     ...values,
     http: accountHttp(connector, connector.budgetKey(values), outside, signal),
-    clock: outside.clock ?? systemClock,
+    clock: outside.clock,
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens: keptInVault(outside.db, open),
   })
@@ -106,6 +92,7 @@ export function accountHttp(
     fetch: outside.fetch,
     log: outside.log,
     signal,
+    timeoutMs: outside.timeoutMs,
     maxResponseBytes: MAX_RESPONSE_BYTES,
     allowPrivateNetworks: outside.environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS,
     budget: databaseBudget(outside.db, budgetKey, connector.rateLimit),

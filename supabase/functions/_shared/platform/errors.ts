@@ -43,6 +43,11 @@ export const ERRORS = {
     next: 'developer',
   },
   sync_log_not_found: { status: 404, title: 'There is no such sync log', next: 'developer' },
+  sync_error_not_found: {
+    status: 404,
+    title: 'There is no such open sync error that the caller may change',
+    next: 'owner',
+  },
 
   invalid_settings: { status: 400, title: 'The settings are not valid', next: 'owner' },
   invalid_credentials: { status: 400, title: 'The credentials are not valid', next: 'owner' },
@@ -207,13 +212,4 @@ export function toProblem(error: unknown, requestId: string): { status: number; 
   }
   if (known.errors) body.errors = known.errors
   return { status, body }
-}
-
-/** An error as rows keep it (`sync_logs.error`, `integrations.last_error`). */
-export type StoredError = { code: ErrorCode; message: string; next: NextStep }
-
-/** Turns anything thrown into what a row may keep and a person may read. */
-export function toStoredError(error: unknown): StoredError {
-  const known = error instanceof AppError ? error : new AppError('internal_error')
-  return { code: known.code, message: known.detail, next: known.next }
 }

@@ -1,9 +1,22 @@
-// What an endpoint hands to an engine: the service's way into Postgres, and the way out.
+// What an engine works with: the service's way into Postgres, the way out to platforms, the time.
 import type { SupabaseClient } from '@supabase/supabase-js'
-import type { Outside } from '../integrations/open-integration.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { dataApiDatabase, type Database, directDatabase } from './database.ts'
 import type { Environment } from './environment.ts'
 import type { Log } from './log.ts'
+
+/** What it takes to call the outside; the same for every engine. */
+export type Outside = {
+  db: Database
+  environment: Pick<Environment, 'CONNECTOR_OVERRIDES' | 'PLUGBOARD_ALLOW_PRIVATE_NETWORKS'>
+  log: Log
+  clock: Clock
+  fetch?: typeof globalThis.fetch
+  /** For one attempt at a platform, instead of the HTTP client's own limit. */
+  timeoutMs?: number
+  /** For everything that connect, update or check asks a platform, instead of 45 s. */
+  answerWithinMs?: number
+}
 
 /** One pool a process: isolates are reused, and a pool a request would exhaust the connections. */
 let direct: { url: string; database: Database } | undefined
@@ -15,8 +28,8 @@ export function outsideFor(
   const { admin, environment, log } = context
   const url = environment.PLUGBOARD_DATABASE_URL
   if (url === undefined) {
-    return { db: dataApiDatabase(admin), environment, log }
+    return { db: dataApiDatabase(admin), environment, log, clock: systemClock }
   }
   if (direct?.url !== url) direct = { url, database: directDatabase(url) }
-  return { db: direct.database, environment, log }
+  return { db: direct.database, environment, log, clock: systemClock }
 }

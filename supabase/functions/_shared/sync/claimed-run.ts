@@ -1,6 +1,6 @@
 // What a worker gets when it takes a run, and the SQL functions that belong to holding it.
-import type { StoredError } from '../platform/errors.ts'
 import type { Database } from '../platform/database.ts'
+import type { ErrorSummary } from '../contracts/contract.ts'
 import type { SyncLog, SyncMode } from '../contracts/sync.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
 import { SyncProgress } from './progress.ts'
@@ -45,7 +45,7 @@ const lease = (run: ClaimedRun) => ({
 export async function releaseRun(
   db: Database,
   run: ClaimedRun,
-  options: { pauseMs?: number; error?: StoredError } = {},
+  options: { pauseMs?: number; error?: ErrorSummary } = {},
 ): Promise<void> {
   await db.call('release_sync_run', {
     ...lease(run),
@@ -59,7 +59,7 @@ export async function finishRun(
   db: Database,
   run: ClaimedRun,
   status: 'success' | 'partial' | 'failed',
-  error: StoredError | null = null,
+  error: ErrorSummary | null = null,
 ): Promise<SyncLog> {
   return await db.call<SyncLog>('finish_sync_run', {
     ...lease(run),

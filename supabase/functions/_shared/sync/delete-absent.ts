@@ -1,11 +1,13 @@
 // After a complete read: what the platform no longer has is marked as deleted, when that is certain.
 import type { Account } from '../connectors/account.ts'
 import type { Connector, Stream } from '../connectors/define-connector.ts'
+import type { ErrorSummary } from '../contracts/contract.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/database.ts'
-import { AppError, type StoredError } from '../platform/errors.ts'
+import { AppError } from '../platform/errors.ts'
 import { type ClaimedRun, leaseArguments } from './claimed-run.ts'
 import { Collector } from './map-page.ts'
-import type { SliceBudget } from './run-slice.ts'
+import type { SliceBudget } from './slice-budget.ts'
 import { writeBatch } from './write-batch.ts'
 
 type Absent =
@@ -27,10 +29,11 @@ export type AbsentOutcome =
   /** What was seen went with a database crash: read everything again. */
   | 'lost_scan'
   /** The mass-delete guard: a person has to agree. */
-  | StoredError
+  | ErrorSummary
 
 type Job = {
   db: Database
+  clock: Clock
   run: ClaimedRun
   account: Account
   connector: Connector
@@ -86,8 +89,8 @@ async function withoutFound(
   source_ids: string[],
   witness: string | null,
 ): Promise<string[]> {
-  const { db, run, account, connector, stream, settings, budget } = job
-  const fetched_at = new Date().toISOString()
+  const { db, clock, run, account, connector, stream, settings, budget } = job
+  const fetched_at = clock.now().toISOString()
   const asked = witness === null ? source_ids : [witness, ...source_ids]
   const records = await account.lookup(stream.name, asked)
   budget.recordsLeft -= records.length
@@ -110,7 +113,7 @@ async function withoutFound(
 function heldBack(
   run: ClaimedRun,
   { absent, live }: { absent: number; live: number },
-): StoredError {
+): ErrorSummary {
   return {
     code: 'mass_delete_held',
     next: 'owner',

@@ -2,24 +2,17 @@
 import type { Account, Page } from '../connectors/account.ts'
 import { type Connector, findStream, type Stream } from '../connectors/define-connector.ts'
 import type { SyncLog } from '../contracts/sync.ts'
-import { openIntegration, type Outside } from '../integrations/open-integration.ts'
-import { systemClock } from '../platform/clock.ts'
+import { describeFailure } from '../integrations/describe-failure.ts'
+import { openIntegration } from '../integrations/open-integration.ts'
 import { DatabaseError } from '../platform/database.ts'
 import { AppError } from '../platform/errors.ts'
+import type { Outside } from '../platform/outside.ts'
 import { type ClaimedRun, finishRun, releaseRun, restartRun } from './claimed-run.ts'
 import { deleteAbsent } from './delete-absent.ts'
-import { describeFailure } from './describe-failure.ts'
 import { Collector } from './map-page.ts'
 import type { SyncProgress } from './progress.ts'
+import type { SliceBudget } from './slice-budget.ts'
 import { writeBatch } from './write-batch.ts'
-
-/** What one worker may spend before it hands over. */
-export type SliceBudget = {
-  /** Records to read and map: a stand-in for CPU time, of which a request has 2 s. Counted down. */
-  recordsLeft: number
-  /** When to stop, in ms since 1970. */
-  deadline: number
-}
 
 export type SliceOutcome =
   | { kind: 'finished'; log: SyncLog }
@@ -30,6 +23,9 @@ export type SliceOutcome =
 
 /** What is committed at the latest after this long, so that a watcher sees progress. */
 const COMMIT_EVERY_MS = 1_000
+
+/** Above this, a record is a large one and counts as several. */
+const CHARACTERS_A_RECORD = 1_000
 
 /** Calls still under way this long after the deadline are given up, well before the lease ends. */
 const GRACE_MS = 20_000
@@ -46,7 +42,7 @@ export async function runSlice(
   outside: Outside,
   budget: SliceBudget,
 ): Promise<SliceOutcome> {
-  const clock = outside.clock ?? systemClock
+  const clock = outside.clock
   const log = outside.log.with({
     sync_log_id: run.sync_log_id,
     stream: run.stream,
@@ -87,10 +83,10 @@ export async function runSlice(
 
   /** Gives the run back where waiting helps, and ends it where it does not. */
   async function leave(error: unknown): Promise<SliceOutcome> {
-    const failure = describeFailure(error, run.integration)
+    const failure = describeFailure(toKnown(error), run.integration)
     const pauseMs = abort.signal.aborted ? 0 : pauseFor(error, run)
     if (pauseMs !== undefined && pauseMs <= LONGEST_PAUSE_MS) {
-      log.info('run released', { reason: failure.code, pause_ms: pauseMs })
+      log.warn('run released', { reason: failure.code, pause_ms: pauseMs, error })
       await releaseRun(outside.db, run, { pauseMs, error: failure })
       return { kind: 'released' }
     }
@@ -116,6 +112,15 @@ function pauseFor(error: unknown, run: ClaimedRun): number | undefined {
   return error.next === 'retry' && run.progress.batch_count > 0 ? PAUSE_MS : undefined
 }
 
+/** A database that was too busy is nobody's mistake, and the run's owner is told so. */
+function toKnown(error: unknown): unknown {
+  if (!(error instanceof DatabaseError && error.isPassing)) return error
+  return new AppError('unavailable', {
+    detail: 'Our database was too busy or did not answer. It is tried again by itself.',
+    cause: error,
+  })
+}
+
 const isLost = (error: unknown) => error instanceof AppError && error.code === 'lease_lost'
 
 type Work = {
@@ -139,6 +144,7 @@ async function work(job: Work): Promise<SliceOutcome> {
       const outcome = await deleteAbsent({
         ...job,
         db,
+        clock: job.outside.clock,
         isSpent: () => isSpent(job),
       })
       if (outcome === 'spent') break
@@ -161,13 +167,13 @@ async function work(job: Work): Promise<SliceOutcome> {
 
 function isSpent({ budget, outside }: Work): boolean {
   return budget.recordsLeft <= 0 ||
-    (outside.clock ?? systemClock).now().getTime() >= budget.deadline
+    outside.clock.now().getTime() >= budget.deadline
 }
 
 /** Reads and writes page after page. The next one is fetched while this one is mapped and written. */
 async function readPages(job: Work): Promise<'done' | 'spent'> {
   const { run, outside, budget } = job
-  const clock = outside.clock ?? systemClock
+  const clock = outside.clock
   const collected = new Collector({ ...job, stream: job.stream.name })
   let place = run.progress.scan_started_at === null ? begin(run, clock.now()) : run.progress
   let reading: Promise<Page> | null = fetchPage(job, place)
@@ -181,7 +187,7 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
     while (reading) {
       const page: Page = await reading
       reading = null
-      budget.recordsLeft -= Math.max(page.records.length, 1) // empty pages count too, or they would never end
+      budget.recordsLeft -= costOf(page)
       const watermark: string | null = collected.add(page, place.watermark)
       place = {
         ...place,
@@ -213,6 +219,13 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
     return await readPages(job)
   }
 }
+
+/**
+ * What a page costs of a slice's records: CPU goes with the records, and with the characters to parse and
+ * hash. 1,000 count as one record. An empty page counts too, or they would never end.
+ */
+const costOf = ({ records, length }: Page) =>
+  Math.max(1, records.length, Math.ceil(length / CHARACTERS_A_RECORD))
 
 async function fetchPage(
   { account, stream }: Work,

@@ -1,8 +1,8 @@
 // Drains the queue: takes due runs one after another, then waits for the next while time is left.
-import type { Outside } from '../integrations/open-integration.ts'
-import { systemClock } from '../platform/clock.ts'
+import type { Outside } from '../platform/outside.ts'
 import { claimRun } from './claimed-run.ts'
-import { runSlice, type SliceBudget } from './run-slice.ts'
+import { runSlice } from './run-slice.ts'
+import type { SliceBudget } from './slice-budget.ts'
 
 /** One worker's share: wall time well below the platform's 150 s, records well below its 2 s of CPU. */
 export const WORKER_SHARE = { wallMs: 100_000, records: 10_000 }
@@ -20,7 +20,7 @@ export async function runWorker(
   outside: Outside,
   share = WORKER_SHARE,
 ): Promise<number> {
-  const clock = outside.clock ?? systemClock
+  const clock = outside.clock
   const budget: SliceBudget = {
     recordsLeft: share.records,
     deadline: clock.now().getTime() + share.wallMs,

@@ -1,8 +1,8 @@
-// A sync asked for by a person or a program: queues the run and does its first slice at once.
+// A sync asked for by a person or a program: queues the run and, unless told not to wait, does its first
+// slice at once.
 import type { SyncLog, SyncMode, SyncResult } from '../contracts/sync.ts'
-import type { Outside } from '../integrations/open-integration.ts'
-import { systemClock } from '../platform/clock.ts'
 import { AppError } from '../platform/errors.ts'
+import type { Outside } from '../platform/outside.ts'
 import { claimRun } from './claimed-run.ts'
 import { runSlice } from './run-slice.ts'
 import { WORKER_SHARE } from './run-worker.ts'
@@ -15,12 +15,14 @@ export type StartRun = {
   stream: string
   mode?: SyncMode
   allow_mass_delete?: boolean
+  /** False: only queue it and ring for a worker. */
+  wait?: boolean
   /** auth.users.id of the caller; null for the secret key. */
   requested_by: string | null
 }
 
 /**
- * Runs the stream's sync as far as one slice goes. Two callers at once get the same run.
+ * Queues the stream's sync and runs it as far as one slice goes. Two callers at once get the same run.
  *
  * @returns The run's log, finished or not: what is left goes on in the background.
  */
@@ -28,7 +30,7 @@ export async function startRun(
   outside: Outside,
   request: StartRun,
 ): Promise<SyncLog> {
-  const clock = outside.clock ?? systemClock
+  const clock = outside.clock
   const deadline = clock.now().getTime() + ANSWER_WITHIN_MS
   let log = await outside.db.call<SyncLog>('start_sync', {
     p_integration_id: request.integration_id,
@@ -37,8 +39,9 @@ export async function startRun(
     p_mode: request.mode ?? null,
     p_allow_mass_delete: request.allow_mass_delete ?? false,
     p_requested_by: request.requested_by,
-    p_wake: false, // we take it ourselves; should we die, the minute's job finds it
+    p_wake: request.wait === false, // else we take it ourselves; should we die, the minute's job finds it
   })
+  if (request.wait === false) return log
   const run = await claimRun(outside.db, log.id)
   if (run) {
     const outcome = await runSlice(run, outside, {
@@ -76,7 +79,8 @@ export function toSyncResult(
     body: {
       success: log.status !== 'failed',
       sync_log_id: log.id,
-      status: log.finished_at === null ? 'running' : log.status,
+      // queued or given back: to the caller it goes on either way
+      status: log.status === 'queued' ? 'running' : log.status,
       stats: {
         fetched: log.fetched_count,
         created: log.created_count,

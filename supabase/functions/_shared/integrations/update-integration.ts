@@ -1,0 +1,53 @@
+// Changes what is given of an integration. New settings or credentials must work, and be the same account's.
+import type { z } from 'zod'
+import type { Integration, updateIntegration as updateContract } from '../contracts/integrations.ts'
+import { AppError } from '../platform/errors.ts'
+import type { Outside } from '../platform/outside.ts'
+import { readIntegration, requireConnector } from './open-integration.ts'
+import { proveAccount, type Proved } from './prove-account.ts'
+
+type Input = z.output<typeof updateContract.request>
+
+/** @throws AppError `integration_not_found`, `integration_disconnected` before the platform is asked */
+export async function updateIntegration(
+  outside: Outside,
+  input: Input,
+  actorId: string | null,
+): Promise<Integration> {
+  const proved = input.settings || input.credentials ? await proveChange(outside, input) : null
+  // a token belongs to the credentials it was made with: without new ones the held token stays
+  const token = input.credentials ? proved?.token : null
+  return await outside.db.call<Integration>('update_integration', {
+    p_integration_id: input.integration_id,
+    p_name: input.name ?? null,
+    p_settings: proved?.settings ?? null,
+    p_credentials: input.credentials ?? null,
+    p_sync_interval_minutes: input.sync_interval_minutes ?? null,
+    p_paused: input.paused ?? null,
+    p_actor_id: actorId,
+    p_access_token: token?.access_token ?? null,
+    p_token_expires_at: token?.expires_at ?? null,
+  })
+}
+
+async function proveChange(
+  outside: Outside,
+  input: Input,
+): Promise<Proved & { settings: Record<string, unknown> }> {
+  const { integration, credentials } = await readIntegration(outside.db, input.integration_id)
+  if (integration.status === 'disconnected') {
+    throw new AppError('integration_disconnected', { detail: 'Connect the account again first.' })
+  }
+  const connector = requireConnector(integration.connector)
+  const values = connector.readAccount({
+    settings: input.settings ?? integration.settings,
+    credentials: input.credentials ?? credentials ?? {},
+  })
+  if (connector.accountId(values) !== integration.external_account_id) {
+    throw new AppError('invalid_settings', {
+      detail: "These settings are another account's: connect that account by itself.",
+    })
+  }
+  const proved = await proveAccount(outside, connector, values, integration.organization_id)
+  return { ...proved, settings: values.settings }
+}
