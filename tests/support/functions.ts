@@ -6,8 +6,12 @@ import {
   type TreezSimulator,
   type TreezSimulatorOptions,
 } from '../../scripts/simulators/treez.ts'
-import type { Integration } from '../../supabase/functions/_shared/contracts/integrations.ts'
-import type { SyncResult } from '../../supabase/functions/_shared/contracts/sync.ts'
+import {
+  COMMON_ERRORS,
+  type Contract,
+} from '../../supabase/functions/_shared/contracts/contract.ts'
+import * as integrations from '../../supabase/functions/_shared/contracts/integrations.ts'
+import * as syncs from '../../supabase/functions/_shared/contracts/sync.ts'
 import type { Problem } from '../../supabase/functions/_shared/platform/errors.ts'
 import { type TestDatabase, useDatabase } from './database.ts'
 import type { Person } from './people.ts'
@@ -23,12 +27,26 @@ export type FunctionAnswer<Body = Record<string, unknown>> = {
   body: Body
 }
 
-export type SyncAnswer = FunctionAnswer<SyncResult>
+export type SyncAnswer = FunctionAnswer<syncs.SyncResult>
+
+function isContract(value: unknown): value is Contract {
+  return typeof value === 'object' && value !== null && 'path' in value && 'errors' in value
+}
+
+/** What each endpoint may answer beyond the common errors, by its path. */
+const errorsByPath = new Map(
+  Object.values<unknown>({ ...integrations, ...syncs })
+    .filter(isContract)
+    .map(({ path, errors }): [string, readonly string[]] => [path, errors]),
+)
 
 export type Functions = {
   database: TestDatabase
   remote: StackRemote
-  /** Sends a body as JSON; `path` is below `/functions/v1`. Fails when the answer tells a secret. */
+  /**
+   * Sends a body as JSON; `path` is below `/functions/v1`. Fails when the answer tells a secret, or is an
+   * error that the endpoint's contract does not name.
+   */
   call<Body = Record<string, unknown> & Problem>(
     caller: FunctionCaller,
     path: string,
@@ -44,14 +62,14 @@ export type Functions = {
     organizationId: string,
     store: TreezSimulator,
     options?: Record<string, unknown>,
-  ): Promise<Integration>
+  ): Promise<integrations.Integration>
   /** Calls `/sync-products`. */
   syncProducts(caller: FunctionCaller, integrationId: string): Promise<SyncAnswer>
   /** Calls `/sync` for products. */
   sync(
     caller: FunctionCaller,
     integrationId: string,
-    options?: { mode?: 'full' | 'incremental'; allow_mass_delete?: boolean },
+    options?: { mode?: 'full' | 'incremental'; allow_mass_delete?: boolean; wait?: boolean },
   ): Promise<SyncAnswer>
   /** Counts a text as a secret from now on: no answer and no line of the log may contain it. */
   keepSecret(...texts: string[]): void
@@ -99,12 +117,15 @@ export function useFunctions(): Functions {
     const body = isJson ? JSON.parse(text) : {}
     return { status: response.status, headers: response.headers, text, body }
   }
-  const call = async <Body>(caller: FunctionCaller, path: string, body: unknown) =>
-    await send(caller, path, {
+  const call = async <Body>(caller: FunctionCaller, path: string, body: unknown) => {
+    const answer = await send(caller, path, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
-    }) as FunctionAnswer<unknown> as FunctionAnswer<Body>
+    })
+    refuseUnnamedError(path, answer)
+    return answer as FunctionAnswer<unknown> as FunctionAnswer<Body>
+  }
 
   const keepSecret: Functions['keepSecret'] = (...texts) => {
     for (const text of texts) secrets.add(text)
@@ -133,13 +154,17 @@ export function useFunctions(): Functions {
       return store
     },
     async connect(caller, organizationId, store, options = {}) {
-      const { status, text, body } = await call<Integration>(caller, '/integrations/connect', {
-        organization_id: organizationId,
-        connector: 'treez',
-        settings: store.settings,
-        credentials: store.credentials.v2,
-        ...options,
-      })
+      const { status, text, body } = await call<integrations.Integration>(
+        caller,
+        '/integrations/connect',
+        {
+          organization_id: organizationId,
+          connector: 'treez',
+          settings: store.settings,
+          credentials: store.credentials.v2,
+          ...options,
+        },
+      )
       if (status !== 200) throw new Error(`the store could not be connected: ${text}`)
       return body
     },
@@ -164,6 +189,14 @@ function makeCertificate(): TreezSimulatorOptions['v3'] {
     organizationId: `organization-${randomUUID()}`,
     publicKey,
     privateKey,
+  }
+}
+
+function refuseUnnamedError(path: string, { status, body, text }: FunctionAnswer): void {
+  const named = errorsByPath.get(path)
+  if (status < 400 || !named) return
+  if (![...COMMON_ERRORS, ...named].includes(String(body['code']))) {
+    throw new Error(`the contract of ${path} does not name this error: ${text}`)
   }
 }
 

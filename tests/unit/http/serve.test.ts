@@ -81,7 +81,7 @@ async function problem(response: Response) {
 
 describe('an answer', () => {
   it("is JSON with the request's id, readable from any page and never cached", async () => {
-    const { handler } = things('user')
+    const { handler } = things('user-or-secret')
 
     const response = await handler(post(valid, asUser()))
 
@@ -97,7 +97,7 @@ describe('an answer', () => {
 
   it('may have another status', async () => {
     const handler = serve(
-      endpoint('user'),
+      endpoint('user-or-secret'),
       () => Promise.resolve(reply(202, { caller: 'later' })),
       { supabase: keys.supabase, environment: { SUPABASE_URL: keys.supabase.url } },
     )
@@ -111,14 +111,14 @@ describe('an answer', () => {
   it('holds only what the contract names', async () => {
     const work: Work = () => Promise.resolve({ caller: 'x', credentials_secret_id: 'hunter2' })
 
-    const response = await things('user', { work }).handler(post(valid, asUser()))
+    const response = await things('user-or-secret', { work }).handler(post(valid, asUser()))
 
     expect(await response.json()).toEqual({ caller: 'x' })
   })
 
   it('that does not fit the contract is our error, logged with the field', async () => {
     const work = () => Promise.resolve({ caller: 7 }) as unknown as ReturnType<Work>
-    const { handler, lines } = things('user', { work })
+    const { handler, lines } = things('user-or-secret', { work })
 
     const response = await handler(post(valid, asUser()))
 
@@ -128,7 +128,7 @@ describe('an answer', () => {
   })
 
   it('to OPTIONS comes before anything else and asks for nothing', async () => {
-    const { handler, work } = things('user')
+    const { handler, work } = things('user-or-secret')
 
     const response = await handler(
       new Request('http://localhost/things', { method: 'OPTIONS' }),
@@ -145,7 +145,7 @@ describe('the method', () => {
   it.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE'])(
     '%s is refused, naming the one allowed',
     async (method) => {
-      const { handler, work } = things('user')
+      const { handler, work } = things('user-or-secret')
 
       const response = await handler(
         new Request('http://localhost/things', { method, headers: asUser() }),
@@ -163,7 +163,7 @@ describe('a user', () => {
   it.each(['Bearer', 'bearer', 'BEARER'])(
     'is known by a token after %s',
     async (scheme) => {
-      const response = await things('user').handler(
+      const response = await things('user-or-secret').handler(
         post(valid, { authorization: `${scheme} ${userToken}` }),
       )
 
@@ -202,7 +202,7 @@ describe('a user', () => {
       return { caller: 'x' }
     }
 
-    const response = await things('user', { work }).handler(post(valid, asUser()))
+    const response = await things('user-or-secret', { work }).handler(post(valid, asUser()))
     vi.unstubAllGlobals()
 
     expect(response.status).toBe(200)
@@ -256,16 +256,14 @@ describe('a user', () => {
     ['the worker token', () => ({ 'x-worker-token': workerToken })],
   ]
   it.each(refused)('is not known by %s', async (_what, headers) => {
-    for (const auth of ['user', 'user-or-secret'] as const) {
-      const { handler, work } = things(auth)
+    const { handler, work } = things('user-or-secret')
 
-      const response = await handler(post(valid, await headers()))
+    const response = await handler(post(valid, await headers()))
 
-      expect(response.status).toBe(401)
-      expect((await problem(response)).code).toBe('unauthorized')
-      expect(response.headers.get('www-authenticate')).toBe('Bearer')
-      expect(work).not.toHaveBeenCalled()
-    }
+    expect(response.status).toBe(401)
+    expect((await problem(response)).code).toBe('unauthorized')
+    expect(response.headers.get('www-authenticate')).toBe('Bearer')
+    expect(work).not.toHaveBeenCalled()
   })
 })
 
@@ -278,12 +276,6 @@ describe('a service', () => {
       expect(await response.json()).toEqual({ caller: '{"kind":"service"}' })
     },
   )
-
-  it('is refused where only users may call', async () => {
-    const response = await things('user').handler(post(valid, { apikey: 'sb_secret_test' }))
-
-    expect(response.status).toBe(401)
-  })
 
   it('is refused when a bad token comes with its key, since it is unclear who calls', async () => {
     const headers = { apikey: 'sb_secret_test', authorization: 'Bearer nonsense' }
@@ -337,7 +329,7 @@ describe('the body', () => {
       body,
     })
 
-    const response = await things('user').handler(request)
+    const response = await things('user-or-secret').handler(request)
 
     expect(response.status).toBe(400)
     const answered = await problem(response)
@@ -365,7 +357,7 @@ describe('the body', () => {
   ])(
     'with %s is invalid_request and names the field',
     async (_what, body, path) => {
-      const { handler, work } = things('user')
+      const { handler, work } = things('user-or-secret')
 
       const response = await handler(post(body, asUser()))
 
@@ -382,13 +374,13 @@ describe('the body', () => {
     const work: Work = ({ body }) => Promise.resolve({ caller: 'x', note: body.note })
     const body = `{"integration_id":"${integrationId}","note":"\\ud83d\\ude00 \\\\u0000 é"}`
 
-    const response = await things('user', { work }).handler(post(body, asUser()))
+    const response = await things('user-or-secret', { work }).handler(post(body, asUser()))
 
     expect(await response.json()).toEqual({ caller: 'x', note: '😀 \\u0000 é' })
   })
 
   it('at the limit is taken, one byte more is body_too_large, announced or not', async () => {
-    const { handler } = things('user', { maxBodyBytes: 200 })
+    const { handler } = things('user-or-secret', { maxBodyBytes: 200 })
     const sized = (bytes: number) => {
       const rest = bytes - JSON.stringify({ ...valid, note: '' }).length
       return JSON.stringify({ ...valid, note: 'x'.repeat(rest) })
@@ -420,7 +412,7 @@ describe('the body', () => {
     const body = new ReadableStream({ pull: (controller) => controller.error(new Error('reset')) })
     const init = { method: 'POST', headers: asUser(), body, duplex: 'half' } as RequestInit
 
-    const response = await things('user').handler(
+    const response = await things('user-or-secret').handler(
       new Request('http://localhost/things', init),
     )
 
@@ -442,7 +434,7 @@ describe('the body', () => {
       })
       const init = { method, headers: headers(), body, duplex: 'half' } as RequestInit
 
-      await things('user').handler(
+      await things('user-or-secret').handler(
         new Request('http://localhost/things', init),
       )
 
@@ -457,7 +449,7 @@ describe('work that fails', () => {
       throw new AppError('circuit_open', { detail: 'Paused.', retryAfterMs: 1_200 })
     }
 
-    const response = await things('user', { work }).handler(post(valid, asUser()))
+    const response = await things('user-or-secret', { work }).handler(post(valid, asUser()))
 
     expect(response.status).toBe(503)
     expect(response.headers.get('retry-after')).toBe('2')
@@ -476,7 +468,7 @@ describe('work that fails', () => {
       const work: Work = () => {
         throw make()
       }
-      const { handler, lines } = things('user', { work })
+      const { handler, lines } = things('user-or-secret', { work })
 
       const response = await handler(post(valid, asUser()))
 
@@ -494,7 +486,7 @@ describe('work that fails', () => {
   )
 
   it("does not fill the log with refusals, which are the caller's business", async () => {
-    const { handler, lines } = things('user')
+    const { handler, lines } = things('user-or-secret')
 
     await handler(post({}, asUser()))
     await handler(post(valid))
@@ -512,7 +504,7 @@ describe('a database', () => {
     const work: Work = () => {
       throw new DatabaseError(sqlState, 'hunter2')
     }
-    const { handler, lines } = things('user', { work })
+    const { handler, lines } = things('user-or-secret', { work })
 
     const response = await handler(post(valid, asUser()))
 
@@ -526,7 +518,7 @@ describe('a database', () => {
 describe('a set-up that is wrong', () => {
   it("in our settings is logged by the variable's name, without its value", async () => {
     const environment = { SUPABASE_URL: keys.supabase.url, CONNECTOR_OVERRIDES: '{"hunter2' }
-    const { handler, lines } = things('user', { environment })
+    const { handler, lines } = things('user-or-secret', { environment })
 
     const response = await handler(post(valid, asUser()))
 
@@ -547,7 +539,7 @@ describe('a set-up that is wrong', () => {
 
   it('with keys that cannot be fetched now is unavailable', async () => {
     const jwks = new URL('http://127.0.0.1:9/jwks.json')
-    const { handler } = things('user', { supabase: { ...keys.supabase, jwks } })
+    const { handler } = things('user-or-secret', { supabase: { ...keys.supabase, jwks } })
 
     const response = await handler(post(valid, asUser()))
 

@@ -2,11 +2,8 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../platform/errors.ts'
 
-/**
- * Who may call: a signed-in user; a user or the project's secret key; or only the wake call with
- * the worker token.
- */
-export type Auth = 'user' | 'user-or-secret' | 'worker'
+/** Who may call: a signed-in user or the project's secret key; or only the wake call with the worker token. */
+export type Auth = 'user-or-secret' | 'worker'
 
 export type Contract<
   Request extends z.ZodType = z.ZodType,
@@ -21,9 +18,34 @@ export type Contract<
   response: Response
   /** Status of a good answer; 200 when not said. */
   status?: 200 | 202
-  /** What can go wrong beyond what every endpoint can answer (400, 401, 405, 413, 500, 503). */
+  /** What can go wrong beyond {@link COMMON_ERRORS}. */
   errors: ErrorCode[]
 }
+
+/** What every endpoint can answer. */
+export const COMMON_ERRORS = [
+  'invalid_request',
+  'invalid_json',
+  'unauthorized',
+  'not_found',
+  'method_not_allowed',
+  'body_too_large',
+  'internal_error',
+  'unavailable',
+] as const satisfies ErrorCode[]
+
+/** What an endpoint that asks the platform while the caller waits can answer, whatever it asks. */
+export const PROVIDER_ERRORS = [
+  'private_network_refused',
+  'provider_rejected',
+  'provider_rate_limited',
+  'provider_unavailable',
+  'provider_timeout',
+  'provider_bad_answer',
+  'provider_answer_too_large',
+  'provider_redirect_refused',
+  'circuit_open',
+] as const satisfies ErrorCode[]
 
 /** Declares an endpoint; only gives its types to the value. */
 export function contract<Request extends z.ZodType, Response extends z.ZodType>(

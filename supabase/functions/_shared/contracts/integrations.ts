@@ -1,6 +1,6 @@
 // Integrations on the wire: an organization's connected accounts and the calls that manage them.
 import { z } from 'zod'
-import { contract, ErrorSummary, Timestamp } from './contract.ts'
+import { contract, ErrorSummary, PROVIDER_ERRORS, Timestamp } from './contract.ts'
 
 export const IntegrationStatus = z.enum(['pending', 'connected', 'paused', 'error', 'disconnected'])
 export type IntegrationStatus = z.infer<typeof IntegrationStatus>
@@ -62,17 +62,10 @@ export const connectIntegration = contract({
     'organization_not_found',
     'not_a_manager',
     'connector_not_found',
-    'invalid_settings',
-    'invalid_credentials',
-    'private_network_refused',
-    'provider_unauthorized',
-    'provider_forbidden',
-    'provider_not_found',
-    'provider_rejected',
-    'provider_rate_limited',
-    'provider_unavailable',
-    'provider_timeout',
-    'provider_bad_answer',
+    'sign_in_not_supported',
+    'invalid_settings', // also: the platform knows nothing at this address
+    'invalid_credentials', // also: the platform refused them
+    ...PROVIDER_ERRORS,
   ],
 })
 
@@ -89,30 +82,20 @@ export const updateIntegration = contract({
     sync_interval_minutes: syncIntervalMinutes.optional(),
     paused: z.boolean().optional(),
   }).refine(
-    (request) =>
-      Object.entries(request).some(([key, value]) =>
-        key !== 'integration_id' && value !== undefined
-      ),
-    {
-      error: 'give at least one of name, settings, credentials, sync_interval_minutes, paused',
-    },
+    ({ integration_id: _, ...changes }) =>
+      Object.values(changes).some((value) => value !== undefined),
+    { error: 'give at least one of name, settings, credentials, sync_interval_minutes, paused' },
   ),
   response: Integration,
   errors: [
     'integration_not_found',
     'not_a_manager',
-    'invalid_settings',
-    'invalid_credentials',
-    'private_network_refused',
     'integration_disconnected',
-    'provider_unauthorized',
-    'provider_forbidden',
-    'provider_not_found',
-    'provider_rejected',
-    'provider_rate_limited',
-    'provider_unavailable',
-    'provider_timeout',
-    'provider_bad_answer',
+    'connector_not_found', // its connector is no longer in the code
+    'sign_in_not_supported',
+    'invalid_settings', // also: they are another account's
+    'invalid_credentials',
+    ...PROVIDER_ERRORS,
   ],
 })
 

@@ -38,7 +38,7 @@ export async function authenticate(
 
   const { data, error } = await verifyCredentials(readCredentials(headers), {
     // User first: whoever sends a user's token beside the secret key acts as that user.
-    auth: auth === 'user' ? ['user'] : ['user', 'secret:*'],
+    auth: ['user', 'secret:*'],
     env: options.supabase,
   })
   if (error) {
@@ -49,22 +49,20 @@ export async function authenticate(
       })
     }
     if (error.status !== 401) throw error // our own set-up is wrong: an internal error, logged
-    throw new AppError('unauthorized', { detail: adviceFor(auth), cause: error })
+    throw new AppError('unauthorized', { detail: ADVICE, cause: error })
   }
   if (data.authMode === 'secret') {
     return { caller: { kind: 'service' }, keyName: data.keyName ?? null }
   }
   // The library checks signature and expiry but takes a token of any role.
   if (data.authMode !== 'user' || !data.token || data.userClaims?.role !== 'authenticated') {
-    throw new AppError('unauthorized', { detail: adviceFor(auth) })
+    throw new AppError('unauthorized', { detail: ADVICE })
   }
   return { caller: { kind: 'user', userId: data.userClaims.id }, token: data.token }
 }
 
-function adviceFor(auth: Auth): string {
-  const token = "Sign in and send the user's access token as Authorization: Bearer <token>"
-  return auth === 'user' ? `${token}.` : `${token}, or a secret key as apikey.`
-}
+const ADVICE =
+  "Sign in and send the user's access token as Authorization: Bearer <token>, or a secret key as apikey."
 
 // RFC 9110 section 11.1: the scheme's name is case-insensitive, and some proxies lower-case it.
 function readCredentials(headers: Headers): { token: string | null; apikey: string | null } {
