@@ -19,10 +19,10 @@ export function errorDocs(): string {
 
 # Errors
 
-Every refused call is answered as \`application/problem+json\` (RFC 9457) with two more members: \`code\`, which never
-changes and is what code branches on, and \`request_id\`, which is also the header \`x-request-id\` and stands in our
-logs. \`errors\` lists the fields at fault where there are any. Where waiting helps and we know how long, the header
-\`Retry-After\` says it in seconds.
+An Edge Function answers every refused call as \`application/problem+json\` (RFC 9457) with three more members: \`code\`,
+which never changes and is what code branches on, \`next\`, which says who can act, and \`request_id\`, which is also the
+header \`x-request-id\` and stands in our logs. \`errors\` lists the fields at fault where there are any. Where waiting
+helps and we know how long, the header \`Retry-After\` says it in seconds.
 
 \`\`\`json
 {
@@ -31,14 +31,28 @@ logs. \`errors\` lists the fields at fault where there are any. Where waiting he
   "status": 400,
   "detail": "stream: is not a known field",
   "code": "invalid_request",
+  "next": "developer",
   "request_id": "4f9d5a0e-6c3b-4c6e-9a55-0f3f5f0f3a11",
   "errors": [{ "path": "stream", "message": "is not a known field" }]
 }
 \`\`\`
 
-Sync logs and integrations keep \`{ code, message, next }\` of what went wrong last. \`next\` says who can act:
+\`next\` is one of these. Sync logs and integrations keep it too, in \`{ code, message, next }\` of what went wrong last.
 
 ${meanings.join('\n')}
+
+Database functions (\`create_organization\`, \`invite_member\`, \`accept_invitation\`) are called through the Data API,
+which has a form of its own. Their refusals come with the same codes, in \`message\`, and always with status 400; the
+statuses below are the functions'. The [client library](client.md) makes the same \`PlugboardError\` of both.
+
+\`\`\`json
+{
+  "code": "PB001",
+  "message": "organization_not_found",
+  "details": "",
+  "hint": null
+}
+\`\`\`
 
 ${table(['code', 'status', 'what is wrong', 'next'], rows)}
 `

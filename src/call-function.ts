@@ -39,12 +39,13 @@ function reasonOf(error: unknown): string {
   return [context, error].find((value) => value instanceof Error)?.message ?? 'unknown reason'
 }
 
-/** RFC 9457 with `code` and `request_id`, as every Plugboard function answers an error. */
+/** RFC 9457 with `code`, `next` and `request_id`, as every Plugboard function answers an error. */
 const Problem = z.object({
   type: z.string().startsWith('urn:plugboard:error:'),
   title: z.string(),
   detail: z.string().optional(),
   code: z.string(),
+  next: z.enum(['retry', 'owner', 'developer']).optional().catch(undefined),
   request_id: z.string().optional(),
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 })
@@ -73,9 +74,11 @@ async function readProblem(
     return new PlugboardError(codeOfStatus(status), message, details)
   }
 
-  const { code, detail, title, request_id: requestId = details.requestId, errors } = problem.data
+  const { code, detail, title, next, request_id: requestId = details.requestId, errors } =
+    problem.data
   // A newer server may know a code that this version does not; it passes through as it came.
-  return new PlugboardError(code as ErrorCode, detail ?? title, { ...details, requestId, errors })
+  const said = { ...details, next, requestId, errors }
+  return new PlugboardError(code as ErrorCode, detail ?? title, said)
 }
 
 async function readJson(response: Response): Promise<unknown> {

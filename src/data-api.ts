@@ -93,7 +93,7 @@ function readError(error: DataApiError, status: number): PlugboardError {
   const { code: sqlstate = '', message, details } = error
   const options = { status: status || undefined, cause: error }
   if (status === 0) return new PlugboardError('network_error', `No answer: ${message}.`, options)
-  // private.refuse puts one of Plugboard's own codes into the message.
+  // private.refuse puts one of Plugboard's own codes into the message; PostgREST sends it with 400.
   if (sqlstate === 'PB001') {
     return new PlugboardError(
       message as ErrorCode,

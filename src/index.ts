@@ -25,7 +25,11 @@ export type {
   SyncStatus,
   SyncType,
 } from '../supabase/functions/_shared/contracts/sync.ts'
-export type { ErrorCode, FieldError } from '../supabase/functions/_shared/platform/errors.ts'
+export type {
+  ErrorCode,
+  FieldError,
+  NextStep,
+} from '../supabase/functions/_shared/platform/errors.ts'
 export type { Database } from './database.types.ts'
 export type { IntegrationQuery } from './integrations.ts'
 export type { Invitation, Member, Organization, Role } from './organizations.ts'

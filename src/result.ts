@@ -1,5 +1,10 @@
 // What every method answers: data or an error, never an exception.
-import type { ErrorCode, FieldError } from '../supabase/functions/_shared/platform/errors.ts'
+import type {
+  ErrorCode,
+  ERRORS,
+  FieldError,
+  NextStep,
+} from '../supabase/functions/_shared/platform/errors.ts'
 
 /** `data` when it worked, `error` when it did not; the other one is null. */
 export type Result<Data> = { data: Data; error: null } | { data: null; error: PlugboardError }
@@ -11,8 +16,26 @@ export type Result<Data> = { data: Data; error: null } | { data: null; error: Pl
  */
 export type PlugboardErrorCode = ErrorCode | 'network_error' | 'unexpected_answer' | 'aborted'
 
+/** Who can act on what the library says by itself or reads from the Data API; functions send it. */
+const NEXT: {
+  [Code in PlugboardErrorCode]?: Code extends ErrorCode ? (typeof ERRORS)[Code]['next'] : NextStep
+} = {
+  network_error: 'retry',
+  aborted: 'retry',
+  unavailable: 'retry',
+  too_many_requests: 'retry',
+  unauthorized: 'owner',
+  not_a_manager: 'owner',
+  last_owner: 'owner',
+  organization_not_found: 'owner',
+  invitation_not_found: 'owner',
+  integration_not_found: 'owner',
+  sync_error_not_found: 'owner',
+}
+
 export type PlugboardErrorDetails = {
   status?: number
+  next?: NextStep
   errors?: FieldError[]
   requestId?: string
   retryAfterMs?: number
@@ -23,7 +46,15 @@ export type PlugboardErrorDetails = {
 export class PlugboardError extends Error {
   override readonly name = 'PlugboardError'
   readonly code: PlugboardErrorCode
-  /** HTTP status; undefined when no answer came. */
+  /**
+   * Who can act: `retry` (it may pass, call again), `owner` (a person: sign in, correct a field, ask for
+   * the rights) or `developer` (the code that calls, or Plugboard's).
+   */
+  readonly next: NextStep
+  /**
+   * HTTP status as it came; undefined when no answer came. The Data API sends refusals of its functions
+   * with 400, whatever the code.
+   */
   readonly status: number | undefined
   /** Which fields of the request are wrong: `path` is like `settings.url`, `''` the whole. */
   readonly errors: FieldError[] | undefined
@@ -35,6 +66,7 @@ export class PlugboardError extends Error {
   constructor(code: PlugboardErrorCode, message: string, details: PlugboardErrorDetails = {}) {
     super(message, { cause: details.cause })
     this.code = code
+    this.next = details.next ?? NEXT[code] ?? 'developer'
     this.status = details.status
     this.errors = details.errors
     this.requestId = details.requestId

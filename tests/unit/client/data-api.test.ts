@@ -187,6 +187,7 @@ describe('a database function', () => {
     expect(error).toMatchObject({
       code: 'invitation_not_found',
       message: 'The invitation is used.',
+      next: 'owner',
       status: 400,
     })
   })
@@ -220,7 +221,8 @@ describe('an error of the Data API', () => {
 
     const { error } = await settle(plugboard.integrations.list())
 
-    expect(error).toMatchObject({ code, status, message: 'what Postgres says' })
+    const next = code === 'unavailable' ? 'retry' : code === 'unauthorized' ? 'owner' : 'developer'
+    expect(error).toMatchObject({ code, next, status, message: 'what Postgres says' })
   })
 
   it.each([401, 403])('asks to sign in when the role has no rights (%i)', async (status) => {
@@ -268,7 +270,7 @@ describe('an error of the Data API', () => {
     const { data, error } = await settle(plugboard.integrations.list())
 
     expect(data).toBeNull()
-    expect(error?.code).toBe('network_error')
+    expect(error).toMatchObject({ code: 'network_error', next: 'retry' })
     expect(requests.length).toBeGreaterThan(1)
   })
 

@@ -12,6 +12,7 @@ const problem = {
   status: 404,
   detail: 'Downtown store has no stream prodcuts.',
   code: 'stream_not_found',
+  next: 'developer',
   request_id: 'req-1',
 }
 
@@ -103,9 +104,25 @@ describe('a call of an Edge Function', () => {
     expect(error).toMatchObject({
       code: 'stream_not_found',
       message: 'Downtown store has no stream prodcuts.',
+      next: 'developer',
       status: 404,
       requestId: 'req-1',
     })
+  })
+
+  it.each(
+    [['provider_timeout', 'retry'], ['invented_tomorrow', 'owner']] as const,
+  )('says of %s who can act as the function did: %s', async (code, next) => {
+    const type = `urn:plugboard:error:${code}`
+    const { call } = start(json({ ...problem, type, code, next }, 502))
+
+    expect((await call).error).toMatchObject({ code, next })
+  })
+
+  it('takes a problem without a word on who can act, or with a strange one', async () => {
+    const { call } = start(json({ ...problem, next: 'nobody' }, 404))
+
+    expect((await call).error).toMatchObject({ code: 'stream_not_found', next: 'developer' })
   })
 
   it('names the fields that a problem names', async () => {

@@ -30,6 +30,7 @@ describe('errors', () => {
         status: 400,
         detail: 'name is missing',
         code: 'invalid_request',
+        next: 'developer',
         request_id: 'request-1',
         errors: [{ path: 'name', message: 'is missing' }],
       },

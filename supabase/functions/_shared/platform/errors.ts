@@ -187,13 +187,14 @@ export class AppError extends Error {
   }
 }
 
-/** The body of an error answer: RFC 9457 plus `code`, `request_id` and the fields at fault. */
+/** The body of an error answer: RFC 9457 plus `code`, who can act, `request_id` and the fields at fault. */
 export type Problem = {
   type: string
   title: string
   status: number
   detail: string
   code: ErrorCode
+  next: NextStep
   request_id: string
   errors?: FieldError[]
 }
@@ -201,13 +202,14 @@ export type Problem = {
 /** Turns anything thrown into an answer. What is not an AppError shows nothing of itself: log it. */
 export function toProblem(error: unknown, requestId: string): { status: number; body: Problem } {
   const known = error instanceof AppError ? error : new AppError('internal_error')
-  const { status, title } = ERRORS[known.code]
+  const { status, title, next } = ERRORS[known.code]
   const body: Problem = {
     type: `urn:plugboard:error:${known.code}`,
     title,
     status,
     detail: known.detail,
     code: known.code,
+    next,
     request_id: requestId,
   }
   if (known.errors) body.errors = known.errors
