@@ -380,6 +380,7 @@ export type Database = {
           'message': string
           'organization_id': string
           'payload': NonNullable<Json>
+          'repaired_at': string | null
           'resolution': string | null
           'resolved_at': string | null
           'source_id': string | null
@@ -399,6 +400,7 @@ export type Database = {
           'message': string
           'organization_id': string
           'payload': NonNullable<Json>
+          'repaired_at'?: string | null
           'resolution'?: string | null
           'resolved_at'?: string | null
           'source_id'?: string | null
@@ -417,6 +419,7 @@ export type Database = {
           'message'?: string
           'organization_id'?: string
           'payload'?: NonNullable<Json>
+          'repaired_at'?: string | null
           'resolution'?: string | null
           'resolved_at'?: string | null
           'source_id'?: string | null
@@ -609,6 +612,7 @@ export type Database = {
       }
       'connect_integration': {
         Args: {
+          'p_access_token'?: string
           'p_actor_id'?: string
           'p_connector': string
           'p_credentials': Json
@@ -617,6 +621,7 @@ export type Database = {
           'p_organization_id': string
           'p_settings': Json
           'p_sync_interval_minutes'?: number
+          'p_token_expires_at'?: string
         }
         Returns: {
           'connected_at': string | null
@@ -748,6 +753,7 @@ export type Database = {
       }
       'list_open_sync_errors': {
         Args: {
+          'p_after'?: string
           'p_ids'?: (string)[]
           'p_integration_id': string
           'p_limit'?: number
@@ -887,6 +893,7 @@ export type Database = {
       }
       'update_integration': {
         Args: {
+          'p_access_token'?: string
           'p_actor_id'?: string
           'p_credentials'?: Json
           'p_integration_id': string
@@ -894,6 +901,7 @@ export type Database = {
           'p_paused'?: boolean
           'p_settings'?: Json
           'p_sync_interval_minutes'?: number
+          'p_token_expires_at'?: string
         }
         Returns: {
           'connected_at': string | null

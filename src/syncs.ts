@@ -1,5 +1,5 @@
-// Syncs: starting runs, following them, and repairing the records they rejected.
-import type { z } from 'zod'
+// Syncs: starting runs, following them, and repairing the records they refused.
+import { z } from 'zod'
 import {
   replaySyncErrors,
   startSync,
@@ -9,9 +9,9 @@ import {
   type SyncStatus,
 } from '../supabase/functions/_shared/contracts/sync.ts'
 import { callFunction } from './call-function.ts'
-import { readRow } from './data-api.ts'
+import { readRow, send } from './data-api.ts'
 import { type Page, readPage } from './read-page.ts'
-import type { Result } from './result.ts'
+import { fail, type Result } from './result.ts'
 import type { AppSupabaseClient, CallOptions } from './supabase.ts'
 import { type WatchOptions, watchSync } from './watch-sync.ts'
 
@@ -23,19 +23,25 @@ export type SyncLogQuery = Page & {
   status?: SyncStatus | SyncStatus[] | undefined
 }
 
-/** Which rejected records to list; what is left out does not narrow. */
+/** Which refused records to list; what is left out does not narrow. */
 export type SyncErrorQuery = Page & {
   organization_id?: string | undefined
   integration_id?: string | undefined
   stream?: string | undefined
-  /** The run that rejected them last. */
+  /** The run that refused them last. */
   sync_log_id?: string | undefined
   /** Also those that are repaired, gone or dismissed; left out, only what is open. */
   includeResolved?: boolean | undefined
 }
 
-/** How many records were tried again, and what became of them. */
+/**
+ * How many records were tried again, what became of them, and how many open ones `remaining` counts
+ * that this call did not come to; `next` is where to go on.
+ */
 export type ReplayResult = z.infer<typeof replaySyncErrors.response>
+
+/** They travel in the address, which may not be longer. */
+const MOST_IDS = 200
 
 export class Syncs {
   readonly #supabase: AppSupabaseClient
@@ -45,21 +51,29 @@ export class Syncs {
   }
 
   /**
-   * Starts a run of one stream, or joins the one that is under way. A short run is finished when
-   * this answers; a long one has `status: 'running'` and goes on in the background, where
-   * {@link watch} follows it. Owners and managers may.
+   * Starts a run of one stream, or joins the one that is under way. Waits up to 50 seconds for its end;
+   * with `wait: false` answers at once. A run that has not ended has `status: 'running'` and goes on in
+   * the background, where {@link watch} follows it. Owners and managers may.
    *
    * @param input.integration_id `integrations.id`, a UUID.
    * @param input.stream A stream's name as the connector lists it, such as `products`.
    * @param input.mode `full` (also when left out) reads everything and notices what is gone;
    *   `incremental` reads what changed since the last run.
    * @param input.allow_mass_delete A person's yes to a run that was held with `mass_delete_held`.
-   * @returns A run that failed is `data` with `success: false`, `error` and `error_code`. The result's
-   *   own `error.code` is `integration_not_found`, `not_a_manager`, `stream_not_found`,
+   * @param input.wait `false`: do not wait for the run's end.
+   * @returns `data.status` says how the run stands. `running`: `stats` is what there is so far, and
+   *   `error` what it waits for, if anything. `partial`: records were refused, or deletions wait for a
+   *   yes; `error_code` says which. `failed`: `error` and `error_code` say why. The result's own
+   *   `error.code` is `integration_not_found`, `not_a_manager`, `stream_not_found`,
    *   `integration_paused`, `integration_disconnected` or a transport code. After a `network_error`
    *   calling again is safe: it joins.
    * @example
-   * const { data: run, error } = await plugboard.syncs.start({ integration_id, stream: 'products' })
+   * const { data: run, error } = await plugboard.syncs.start({
+   *   integration_id,
+   *   stream: 'products',
+   *   wait: false,
+   * })
+   * if (run) await plugboard.syncs.watch(run.sync_log_id)
    */
   start(
     input: z.input<typeof startSync.request>,
@@ -100,9 +114,10 @@ export class Syncs {
    * @param options.intervalMs First pause between two reads, in milliseconds; 500 when left out. Grows
    *   to 5 s (or stays at `intervalMs` where that is more).
    * @param options.signal Stops watching; the answer is then `aborted`.
-   * @returns `data` is the finished log: `status` is `success`, `partial` or `failed`, and a `failed`
-   *   run is not an `error` of the watching. `error.code` is `sync_log_not_found`, `aborted` or a
-   *   transport code.
+   * @returns `data` is the finished log: `status` is `success`, `partial` (records were refused, or
+   *   deletions wait for a yes: `error.code` says which) or `failed`, and a `failed` run is not an
+   *   `error` of the watching. `error.code` is `sync_log_not_found`, `aborted` or a transport code. The
+   *   promise rejects only with what `onProgress` throws: that ends the watching.
    * @example
    * const { data: log } = await plugboard.syncs.watch(run.sync_log_id, {
    *   onProgress: ({ fetched_count }) => console.log(`${fetched_count} records`),
@@ -113,7 +128,7 @@ export class Syncs {
   }
 
   /**
-   * Lists records that syncs rejected, newest first, each with its payload and what is wrong with
+   * Lists records that syncs refused, newest first, each with its payload and what is wrong with
    * it. Owners, managers and members may; viewers get an empty list.
    */
   errors(query: SyncErrorQuery = {}, options?: CallOptions): Promise<Result<SyncError[]>> {
@@ -126,17 +141,86 @@ export class Syncs {
   }
 
   /**
-   * Tries rejected records again, after the code or their payload was repaired: all open ones of the
-   * stream, or the named ones. Owners and managers may.
+   * Puts a corrected payload in a refused record's place, for {@link replay} to try. Later syncs leave
+   * a repaired payload alone; when the platform gives a sound record, that ends the error. Owners and
+   * managers may.
+   *
+   * @param input.sync_error_id `sync_errors.id` of an open one.
+   * @param input.payload The whole record, in the shape in which the platform sends it.
+   * @returns `data` is the error as it is now. `error.code` is `sync_error_not_found` (also when it is
+   *   resolved, somebody else's, or the caller is no manager) or a transport code.
+   * @example
+   * await plugboard.syncs.repair({ sync_error_id: error.id, payload: { ...payload, price: 12.5 } })
+   * await plugboard.syncs.replay({ integration_id, stream, sync_error_ids: [error.id] })
+   */
+  async repair(
+    input: { sync_error_id: string; payload: unknown },
+    options?: CallOptions,
+  ): Promise<Result<SyncError>> {
+    const { sync_error_id, payload } = input
+    const { data, error } = await this.#changeErrors([sync_error_id], { payload }, options)
+    return error ? { data: null, error } : { data: data[0]!, error: null }
+  }
+
+  /**
+   * Ends refused records that nobody will repair. One that comes again is a new one. Owners and
+   * managers may.
+   *
+   * @param input.sync_error_ids 1 to 200 of `sync_errors.id`.
+   * @returns `data` are those that were open and are dismissed now. `error.code` is
+   *   `sync_error_not_found` when that is none, `invalid_request` or a transport code.
+   */
+  async dismiss(
+    input: { sync_error_ids: string[] },
+    options?: CallOptions,
+  ): Promise<Result<SyncError[]>> {
+    const { sync_error_ids } = input
+    if (sync_error_ids.length < 1 || sync_error_ids.length > MOST_IDS) {
+      const message = `sync_error_ids has to hold 1 to ${MOST_IDS} ids`
+      const errors = [{ path: 'sync_error_ids', message }]
+      return fail('invalid_request', `${message}.`, { errors })
+    }
+    const changes = { resolution: 'dismissed', resolved_at: new Date().toISOString() }
+    return await this.#changeErrors(sync_error_ids, changes, options)
+  }
+
+  /**
+   * Tries refused records again, after the code or their payload was repaired: all open ones of the
+   * stream, or the named ones, at most 1,000 in one call. While `remaining` is above 0, call again
+   * with `after: next`. Asks nothing of the platform, so the account may be disconnected. Owners and
+   * managers may.
    *
    * @param input.sync_error_ids 1 to 1000 of `sync_errors.id`.
-   * @returns `error.code` is `integration_not_found`, `not_a_manager`, `stream_not_found` or a
-   *   transport code.
+   * @param input.after `next` of the answer before.
+   * @returns `error.code` is `integration_not_found`, `not_a_manager`, `stream_not_found`,
+   *   `invalid_settings` (they no longer suit the connector) or a transport code.
+   * @example
+   * for (let after: string | null | undefined; after !== null;) {
+   *   const { data, error } = await plugboard.syncs.replay({ integration_id, stream, after })
+   *   if (error) throw error
+   *   after = data.next
+   * }
    */
   replay(
     input: z.input<typeof replaySyncErrors.request>,
     options?: CallOptions,
   ): Promise<Result<ReplayResult>> {
     return callFunction(this.#supabase, replaySyncErrors, input, options)
+  }
+
+  /** Under row level security, which hides what the caller may not change. Only open ones. */
+  async #changeErrors(
+    ids: string[],
+    changes: { payload: unknown } | { resolution: string; resolved_at: string },
+    options?: CallOptions,
+  ): Promise<Result<SyncError[]>> {
+    const query = this.#supabase.schema('public').from('sync_errors').update(changes)
+      .in('id', ids).is('resolved_at', null).select(Object.keys(SyncError.shape).join(','))
+    const answer = await send(query, z.array(SyncError), options)
+    if (answer.error || answer.data.length > 0) return answer
+    return fail(
+      'sync_error_not_found',
+      'There is no such open error, or it is not yours to change: owners and managers may.',
+    )
   }
 }

@@ -14,7 +14,7 @@ export type WatchOptions = CallOptions & {
   intervalMs?: number | undefined
 }
 
-/** Reads until the run has ended, the reading fails, or the signal says stop. */
+/** Reads until the run has ended, the reading fails, or the signal says stop. Throws what onProgress throws. */
 export async function watchSync(
   read: (signal: AbortSignal | undefined) => Promise<Result<SyncLog>>,
   { onProgress, signal, intervalMs = FIRST_PAUSE_MS }: WatchOptions = {},

@@ -146,7 +146,8 @@ create table public.sync_errors (
   issues jsonb not null default '[]', -- [{ path, message }]
   attempt_count int not null default 1,
   created_at timestamptz not null default now(),
-  last_seen_at timestamptz not null default now(), -- when this payload was last read at the platform
+  last_seen_at timestamptz not null default now(), -- when the platform last gave the record
+  repaired_at timestamptz, -- when a person last changed the payload; from then on no sync puts the platform's over it
   resolved_at timestamptz,
   resolution text,
   foreign key (integration_id, organization_id) references public.integrations (id, organization_id) on delete cascade,
@@ -168,3 +169,19 @@ create policy "managers repair and dismiss their organization's sync errors"
   with check (organization_id = any ((select private.organization_ids('manager'))::uuid[]));
 grant select, update (payload, resolved_at, resolution) on public.sync_errors to authenticated;
 grant select on public.sync_errors to service_role;
+
+-- A payload that a signed-in person changed is a repair; what a sync writes has no user.
+create function private.mark_repaired()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if auth.uid() is not null then
+    new.repaired_at := now();
+  end if;
+  return new;
+end;
+$$;
+create trigger sync_errors_mark_repaired before update of payload on public.sync_errors
+  for each row when (new.payload is distinct from old.payload) execute function private.mark_repaired();

@@ -112,7 +112,7 @@ $$;
 grant execute on function public.write_sync_page(uuid, uuid, text[], text[], jsonb, int, jsonb, jsonb, jsonb, int) to service_role;
 
 -- Keeps records that could not be mapped: [{ source_id, payload, code, message, issues }]. One open row a
--- record, however often it comes.
+-- record, however often it comes. A payload that a person repaired stays, with what was found in it last.
 create function private.keep_refused(sync_log_id uuid, organization_id uuid, integration_id uuid, stream text, refused jsonb)
 returns void
 language sql
@@ -127,8 +127,12 @@ as $$
     keep_refused.sync_log_id, record -> 'payload', record ->> 'code', record ->> 'message', coalesce(record -> 'issues', '[]')
   from jsonb_array_elements(keep_refused.refused) as record
   on conflict (integration_id, stream, source_key) where resolved_at is null do update set
-    sync_log_id = excluded.sync_log_id, payload = excluded.payload, code = excluded.code, message = excluded.message,
-    issues = excluded.issues, attempt_count = held.attempt_count + 1, last_seen_at = now();
+    sync_log_id = excluded.sync_log_id,
+    payload = case when held.repaired_at is null then excluded.payload else held.payload end,
+    code = case when held.repaired_at is null then excluded.code else held.code end,
+    message = case when held.repaired_at is null then excluded.message else held.message end,
+    issues = case when held.repaired_at is null then excluded.issues else held.issues end,
+    attempt_count = held.attempt_count + 1, last_seen_at = now();
 $$;
 
 -- A record that came through ends its open error. plpgsql keeps the plan: this runs with every batch.
@@ -264,26 +268,41 @@ end;
 $$;
 grant execute on function public.apply_records(uuid, text, jsonb, jsonb, text) to service_role;
 
--- Open errors to try again: the least often tried first, then the oldest.
-create function public.list_open_sync_errors(p_integration_id uuid, p_stream text, p_ids uuid[] default null, p_limit int default 500)
+-- All a replay needs: { connector, settings, open_count, errors: [{ id, payload, last_seen_at }] }. The errors
+-- are the open ones behind p_after, in the order of their ids, so that a caller comes past each once, whatever
+-- becomes of it; open_count counts them without the limit. Null: there is no such integration.
+create function public.list_open_sync_errors(
+  p_integration_id uuid, p_stream text, p_ids uuid[] default null, p_after uuid default null, p_limit int default 500
+)
 returns jsonb
 language sql
 stable
 security definer
 set search_path = ''
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object('id', refused.id, 'payload', refused.payload, 'last_seen_at', refused.last_seen_at)), '[]')
-  from (
-    select * from public.sync_errors as candidate
-    where candidate.integration_id = p_integration_id and candidate.stream = p_stream and candidate.resolved_at is null
-      and (p_ids is null or candidate.id = any (p_ids))
-    order by candidate.attempt_count, candidate.created_at, candidate.id
-    limit p_limit
-  ) as refused;
+  select jsonb_build_object(
+    'connector', integration.connector,
+    'settings', integration.settings,
+    'open_count', (select count(*) from public.sync_errors as candidate
+      where candidate.integration_id = integration.id and candidate.stream = p_stream and candidate.resolved_at is null
+        and (p_ids is null or candidate.id = any (p_ids)) and (p_after is null or candidate.id > p_after)),
+    'errors', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', refused.id, 'payload', refused.payload, 'last_seen_at', refused.last_seen_at) order by refused.id), '[]')
+      from (
+        select * from public.sync_errors as candidate
+        where candidate.integration_id = integration.id and candidate.stream = p_stream and candidate.resolved_at is null
+          and (p_ids is null or candidate.id = any (p_ids)) and (p_after is null or candidate.id > p_after)
+        order by candidate.id
+        limit p_limit
+      ) as refused))
+  from public.integrations as integration
+  where integration.id = p_integration_id;
 $$;
-grant execute on function public.list_open_sync_errors(uuid, text, uuid[], int) to service_role;
+grant execute on function public.list_open_sync_errors(uuid, text, uuid[], uuid, int) to service_role;
 
--- Outcome of a replay, by error: [{ id, ok, code, message, issues }].
+-- Outcome of a replay, by error: [{ id, ok, code, message, issues }]. One that was ended meanwhile, by a sync
+-- or a person, is not opened again.
 create function public.record_replay(p_integration_id uuid, p_outcomes jsonb)
 returns void
 language sql
@@ -295,8 +314,8 @@ as $$
     code = coalesce(outcome ->> 'code', refused.code),
     message = coalesce(outcome ->> 'message', refused.message),
     issues = coalesce(outcome -> 'issues', refused.issues),
-    resolved_at = case when (outcome ->> 'ok')::boolean then now() end,
-    resolution = case when (outcome ->> 'ok')::boolean then 'replayed' end
+    resolved_at = case when (outcome ->> 'ok')::boolean then now() else refused.resolved_at end,
+    resolution = case when (outcome ->> 'ok')::boolean then 'replayed' else refused.resolution end
   from jsonb_array_elements(p_outcomes) as outcome
   where refused.id = (outcome ->> 'id')::uuid and refused.integration_id = p_integration_id;
 $$;

@@ -309,6 +309,17 @@ describe('refused records', () => {
     expect(await errorsOf(id)).toMatchObject([{ resolution: 'synced' }])
   })
 
+  type Listed = {
+    open_count: number
+    errors: { id: string; payload: { name: string }; last_seen_at: string }[]
+  }
+  const listOpen = (integrationId: string, args: Record<string, unknown> = {}) =>
+    call<Listed>('service_role', 'list_open_sync_errors', {
+      p_integration_id: integrationId,
+      p_stream: 'products',
+      ...args,
+    })
+
   it('can be listed, repaired by a manager and replayed', async () => {
     const { id, organization_id } = await createIntegration(database)
     const [manager, member] = [await createPerson(database), await createPerson(database)]
@@ -324,12 +335,7 @@ describe('refused records', () => {
         sql`
         update public.sync_errors set payload = '{"name": "repaired"}'
         where integration_id = ${id} and source_id = '1'`)
-    const list = () =>
-      call<{ id: string; payload: { name: string }; last_seen_at: string }[]>(
-        'service_role',
-        'list_open_sync_errors',
-        { p_integration_id: id, p_stream: 'products' },
-      )
+    const list = async () => (await listOpen(id)).errors
 
     const repaired = [(await repair(member)).count, (await repair(manager)).count]
     const open = await list()
@@ -351,6 +357,66 @@ describe('refused records', () => {
       { source_id: '2', resolution: null, attempt_count: 2 },
     ])
     expect((await list()).map((error) => error.id)).toEqual([second!.id])
+  })
+
+  it('keep a payload that a person repaired, and count on', async () => {
+    const { id, organization_id } = await createIntegration(database)
+    const manager = await createPerson(database)
+    await addMember(database, organization_id, manager, 'manager')
+    const run = await openRun(database, id)
+    const refuse = (number: number) =>
+      writePage(database, run, [], {
+        number,
+        refused: ['1', '2'].map((key) => refusedRecord(key, { name: `broken at ${number}` })),
+      })
+    await refuse(1)
+    await actAs(manager, (sql) =>
+      sql`
+      update public.sync_errors set payload = '{"name": "repaired"}'
+      where integration_id = ${id} and source_id = '1'`)
+
+    await refuse(2)
+
+    expect(await errorsOf(id)).toMatchObject([
+      { source_id: '1', payload: { name: 'repaired' }, attempt_count: 2 },
+      { source_id: '2', payload: { name: 'broken at 2' }, attempt_count: 2 },
+    ])
+    const times = await admin<{ is_repaired: boolean; is_seen_again: boolean }[]>`
+      select repaired_at is not null as is_repaired, last_seen_at > created_at as is_seen_again
+      from public.sync_errors where integration_id = ${id} order by source_id`
+    expect(times.map(({ is_repaired }) => is_repaired)).toEqual([true, false])
+    expect(times.map(({ is_seen_again }) => is_seen_again)).toEqual([true, true])
+  })
+
+  it('are listed a part at a time, each once, with how many are left', async () => {
+    const { id } = await createIntegration(database)
+    const run = await openRun(database, id)
+    const keys = ['1', '2', '3', '4', '5']
+    await writePage(database, run, [], { refused: keys.map((key) => refusedRecord(key)) })
+
+    const first = await listOpen(id, { p_limit: 2 })
+    const second = await listOpen(id, { p_after: first.errors.at(-1)?.id, p_limit: 2 })
+    const third = await listOpen(id, { p_after: second.errors.at(-1)?.id, p_limit: 2 })
+
+    expect([first, second, third].map((part) => part.open_count)).toEqual([5, 3, 1])
+    const ids = [first, second, third].flatMap((part) => part.errors.map((error) => error.id))
+    expect(new Set(ids).size).toBe(5)
+    expect(await listOpen(randomUUID())).toBeNull()
+  })
+
+  it('that were ended while they were tried again stay ended', async () => {
+    const { id } = await createIntegration(database)
+    const run = await openRun(database, id)
+    await writePage(database, run, [], { refused: [refusedRecord('1')] })
+    const { errors: [error] } = await listOpen(id)
+    await writePage(database, run, [product('1')], { number: 2 })
+
+    await call('service_role', 'record_replay', {
+      p_integration_id: id,
+      p_outcomes: [{ id: error?.id, ok: false, code: 'invalid_record', message: 'still wrong' }],
+    })
+
+    expect(await errorsOf(id)).toMatchObject([{ resolution: 'synced' }])
   })
 
   it("of another integration are out of a replay's reach", async () => {

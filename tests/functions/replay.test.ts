@@ -1,6 +1,7 @@
 // How does a refused record get in after all? Repaired at the store, or here, and tried again.
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
+import type { ReplayResult } from '../../src/index.ts'
 import type { SyncError } from '../../supabase/functions/_shared/contracts/sync.ts'
 import { liveProducts, soundCatalog } from '../support/compare-catalog.ts'
 import { useFunctions } from '../support/functions.ts'
@@ -29,12 +30,25 @@ const errorsOf = (integrationId: string) =>
   sql<SyncError[]>`
     select * from public.sync_errors where integration_id = ${integrationId} order by source_id`
 
-const replay = (integrationId: string, sync_error_ids?: string[], as: Person = team.manager) =>
-  call<Record<string, unknown>>(as, '/sync/replay', {
+const replay = (
+  integrationId: string,
+  options: { sync_error_ids?: string[]; after?: string | null } = {},
+) =>
+  call<ReplayResult>(team.manager, '/sync/replay', {
     integration_id: integrationId,
     stream: 'products',
-    ...(sync_error_ids ? { sync_error_ids } : {}),
+    ...options,
   })
+
+/** The answer of a call after which nothing is left. */
+const done = (counts: Partial<ReplayResult>): ReplayResult => ({
+  replayed: 0,
+  resolved: 0,
+  failed: 0,
+  remaining: 0,
+  next: null,
+  ...counts,
+})
 
 const repair = (as: Person, errorId: string, payload: unknown) =>
   database.actAs(as, async (mine) => {
@@ -43,6 +57,25 @@ const repair = (as: Person, errorId: string, payload: unknown) =>
       where id = ${errorId} returning id`
     return rows.length
   })
+
+/** Open errors as a run of long ago left them. */
+async function addErrors(
+  integrationId: string,
+  count: number,
+  payload: (number: number) => object,
+) {
+  const numbers = Array.from({ length: count }, (_, index) => index)
+  await sql`
+    insert into public.sync_errors (
+      organization_id, integration_id, stream, source_id, source_key, payload, code, message, last_seen_at
+    )
+    select ${team.organizationId}, ${integrationId}, 'products', null, 'added-' || number, payload,
+      'invalid_record', 'broken', now() - interval '1 day'
+    from unnest(${numbers}::int[], ${
+    numbers.map((number) => JSON.stringify(payload(number)))
+  }::text[])
+      as added (number, text), lateral (select text::jsonb as payload) as parsed`
+}
 
 const wireOf = (store: TreezSimulator, id: string) =>
   store.catalog().find((product) => product.product_id === id)
@@ -143,11 +176,11 @@ describe('replay', () => {
       await repair(team.manager, error.id, sound.get(error.source_id!))
     }
 
-    const named = await replay(id, [errors[1]!.id])
+    const named = await replay(id, { sync_error_ids: [errors[1]!.id] })
     const rest = await replay(id)
 
-    expect(named.body).toEqual({ replayed: 1, resolved: 1, failed: 0 })
-    expect(rest.body).toEqual({ replayed: 2, resolved: 2, failed: 0 })
+    expect(named.body).toEqual(done({ replayed: 1, resolved: 1 }))
+    expect(rest.body).toEqual(done({ replayed: 2, resolved: 2 }))
   })
 
   it("does not touch another integration's errors", async () => {
@@ -155,9 +188,9 @@ describe('replay', () => {
     const other = await brokenStore()
     const foreign = (await errorsOf(other.id)).map((error) => error.id)
 
-    const answer = await replay(id, foreign)
+    const answer = await replay(id, { sync_error_ids: foreign })
 
-    expect(answer.body).toEqual({ replayed: 0, resolved: 0, failed: 0 })
+    expect(answer.body).toEqual(done({}))
     expect((await errorsOf(other.id)).map((error) => error.attempt_count)).toEqual([1, 1, 1])
   })
 
@@ -172,7 +205,7 @@ describe('replay', () => {
 
     const answer = await replay(id)
 
-    expect(answer.body).toEqual({ replayed: 0, resolved: 0, failed: 0 })
+    expect(answer.body).toEqual(done({}))
     expect(await liveProducts(database, id)).toEqual(soundCatalog(store))
   })
 
@@ -185,6 +218,78 @@ describe('replay', () => {
 
     const answer = await replay(id)
 
-    expect(answer.body).toEqual({ replayed: 0, resolved: 0, failed: 0 })
+    expect(answer.body).toEqual(done({}))
+  })
+
+  it('takes what was repaired here, though the store has sent it broken again', async () => {
+    const { id, sound, broken } = await brokenStore()
+    const errors = await errorsOf(id)
+    const [first] = errors
+    const payload = { ...sound.get(first!.source_id!), last_updated_at: new Date().toISOString() }
+    await repair(team.manager, first!.id, { ...payload, sellable_quantity: 77.5 })
+
+    const again = await functions.syncProducts(team.manager, id)
+    const answer = await replay(id)
+
+    expect(broken).toHaveLength(3)
+    expect(again.body.stats).toMatchObject({ errors: 3 })
+    expect(answer.body).toEqual(done({ replayed: 3, resolved: 1, failed: 2 }))
+    const row = (await liveProducts(database, id)).find(({ source_id }) =>
+      source_id === first!.source_id
+    )
+    expect(row).toMatchObject({ stock_quantity: '77.5' })
+  })
+
+  it('needs no account: a disconnected one keeps its errors, and they can be replayed', async () => {
+    const { id, sound } = await brokenStore()
+    for (const error of await errorsOf(id)) {
+      await repair(team.manager, error.id, sound.get(error.source_id!))
+    }
+    const left = await call(team.manager, '/integrations/disconnect', { integration_id: id })
+
+    const answer = await replay(id)
+
+    expect(left.status).toBe(200)
+    expect(answer).toMatchObject({ status: 200, body: done({ replayed: 3, resolved: 3 }) })
+  })
+
+  it('finds the one record among many that the table does not take', async () => {
+    const { id, sound } = await brokenStore()
+    const [template] = sound.values()
+    await addErrors(id, 210, (number) => ({
+      ...template,
+      product_id: `repaired-${number}`,
+    }))
+    await sql`
+      alter table public.products add constraint products_no_57 check (source_id <> 'repaired-57')`
+    onTestFinished(async () => {
+      await sql`alter table public.products drop constraint products_no_57`
+    })
+
+    const answer = await replay(id)
+    const [odd] = await sql`
+      select code, message from public.sync_errors
+      where integration_id = ${id} and payload ->> 'product_id' = 'repaired-57'`
+
+    expect(answer.body).toEqual(done({ replayed: 213, resolved: 209, failed: 4 }))
+    const added = (await liveProducts(database, id)).filter(({ source_id }) =>
+      String(source_id).startsWith('repaired-')
+    )
+    expect(added).toHaveLength(209)
+    expect(odd).toMatchObject({ code: 'invalid_record' })
+    expect(odd?.message).toContain('The table does not take it')
+  })
+
+  it('comes past each of more than a thousand, even when none comes through', async () => {
+    const { id } = await brokenStore()
+    await addErrors(id, 1_200, (number) => ({ nonsense: number }))
+
+    const first = await replay(id)
+    const second = await replay(id, { after: first.body.next })
+
+    expect(first.body).toMatchObject({ replayed: 1_000, failed: 1_000, remaining: 203 })
+    expect(second.body).toEqual(done({ replayed: 203, failed: 203 }))
+    const tried = new Set((await errorsOf(id)).map((error) => error.attempt_count))
+    expect([...tried]).toEqual([2])
   })
 })

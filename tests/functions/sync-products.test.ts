@@ -112,6 +112,25 @@ describe('the answer', () => {
   })
 })
 
+describe('a call that does not wait', () => {
+  it('is answered at once, and the run is done all the same', { timeout: 60_000 }, async () => {
+    const { store, integration } = await connectedStore({ products: 120 })
+    store.control.setFault({ kind: 'slow', delay_ms: 500, times: 1, path: 'product_list' })
+
+    const { status, body } = await functions.sync(team.manager, integration.id, { wait: false })
+    const log = await endedRun(database, body.sync_log_id)
+
+    expect(status).toBe(202)
+    expect(body).toMatchObject({ success: true, status: 'running', stats: { fetched: 0 } })
+    expect(log).toMatchObject({
+      status: 'success',
+      fetched_count: 120,
+      requested_by: team.manager.id,
+    })
+    expect(await liveProducts(database, integration.id)).toEqual(soundCatalog(store))
+  })
+})
+
 describe('who asked', () => {
   async function recorded(syncLogId: string) {
     const [activity] = await database.admin`

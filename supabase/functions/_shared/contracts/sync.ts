@@ -1,4 +1,4 @@
-// Syncs on the wire: runs, their logs, rejected records, and the calls that start and repair them.
+// Syncs on the wire: runs, their logs, refused records, and the calls that start and repair them.
 import { z } from 'zod'
 import { contract, ErrorSummary, Timestamp } from './contract.ts'
 
@@ -10,13 +10,16 @@ export type SyncMode = z.infer<typeof SyncMode>
 export const SyncType = z.enum(['scheduled', 'manual', 'webhook'])
 export type SyncType = z.infer<typeof SyncType>
 
-/** `partial`: finished, but some records were rejected and wait in `sync_errors`. */
+/**
+ * `partial`: finished, but a person should look. `error.code` says at what: `invalid_record` (records were
+ * refused and wait in `sync_errors`) or `mass_delete_held` (deletions wait for a yes).
+ */
 export const SyncStatus = z.enum(['queued', 'running', 'success', 'partial', 'failed'])
 export type SyncStatus = z.infer<typeof SyncStatus>
 
 const count = z.int().nonnegative()
 
-/** Records of one run. `unchanged` ones were not written at all; `errors` were rejected. */
+/** Records of one run. `unchanged` ones were not written at all; `errors` were refused. */
 export const SyncStats = z.object({
   fetched: count,
   created: count,
@@ -42,7 +45,7 @@ export const SyncLog = z.object({
   unchanged_count: count,
   deleted_count: count,
   error_count: count,
-  error: ErrorSummary.nullable(),
+  error: ErrorSummary.nullable(), // why it failed or is partial; while it runs, what it waits for
   requested_by: z.uuid().nullable(), // the user who asked; null for schedules and the secret key
   started_at: Timestamp.nullable(), // null while queued
   finished_at: Timestamp.nullable(), // null until it ended
@@ -52,7 +55,7 @@ export const SyncLog = z.object({
 })
 export type SyncLog = z.infer<typeof SyncLog>
 
-/** One record that was rejected, with everything needed to repair it: a row of `sync_errors`. */
+/** One record that was refused, with everything needed to repair it: a row of `sync_errors`. */
 export const SyncError = z.object({
   id: z.uuid(),
   organization_id: z.uuid(),
@@ -60,25 +63,33 @@ export const SyncError = z.object({
   stream: z.string(),
   source_id: z.string().nullable(), // null when the record does not even say which one it is
   sync_log_id: z.uuid().nullable(), // null once the log is past its retention
-  payload: z.unknown(), // the record as the platform sent it
+  payload: z.unknown(), // the record as the platform sent it, or as a person repaired it
   code: z.string(),
   message: z.string(),
   issues: z.array(z.object({ path: z.string(), message: z.string() })),
   attempt_count: count,
   created_at: Timestamp,
-  last_seen_at: Timestamp,
+  last_seen_at: Timestamp, // when the platform last gave the record
+  repaired_at: Timestamp.nullable(), // when a person last changed the payload; syncs then leave it alone
   resolved_at: Timestamp.nullable(),
   resolution: z.enum(['synced', 'replayed', 'gone', 'dismissed']).nullable(), // null while open
 })
 export type SyncError = z.infer<typeof SyncError>
 
-/** How a run stands when the call answers. `success` is true for `success` and `partial`. */
+/** A run that has not ended is `running` here, whether a worker has it already or not. */
+const ResultStatus = SyncStatus.exclude(['queued'])
+
+/** How a run stands when the call answers: look at `status` first. */
 export const SyncResult = z.object({
+  /** False only when the run failed. At 202 it has not ended, and `true` is no promise. */
   success: z.boolean(),
   sync_log_id: z.uuid(),
-  status: SyncStatus,
+  status: ResultStatus,
+  /** At 202: so far. */
   stats: SyncStats,
+  /** Why it failed or is partial; beside `running`, what it waits for. For people. */
   error: z.string().optional(),
+  /** The code that belongs to `error`. */
   error_code: z.string().optional(),
 })
 export type SyncResult = z.infer<typeof SyncResult>
@@ -114,6 +125,7 @@ export const startSync = contract({
     stream,
     mode: SyncMode.optional(), // left out: full; incremental reads only what changed
     allow_mass_delete: z.boolean().optional(), // a person's yes to a run that mass_delete_held
+    wait: z.boolean().optional(), // false: answers 202 at once; left out or true: up to 50 s for the end
   }),
   response: SyncResult,
   errors: [
@@ -125,7 +137,11 @@ export const startSync = contract({
   ],
 })
 
-/** Tries rejected records again, all open ones of the stream or the named ones. */
+/**
+ * Tries refused records again, all open ones of the stream or the named ones, 1,000 at most in one call.
+ * Where `remaining` is above 0, go on with `after: next`. Asks nothing of the platform, so it works for a
+ * paused or disconnected integration too.
+ */
 export const replaySyncErrors = contract({
   method: 'POST',
   path: '/sync/replay',
@@ -134,9 +150,22 @@ export const replaySyncErrors = contract({
     integration_id: z.uuid(),
     stream,
     sync_error_ids: z.array(z.uuid()).min(1).max(1000).optional(),
+    after: z.uuid().optional(), // `next` of the answer before: only errors not come to yet
   }),
-  response: z.object({ replayed: count, resolved: count, failed: count }),
-  errors: ['integration_not_found', 'not_a_manager', 'stream_not_found'],
+  response: z.object({
+    replayed: count, // tried in this call: resolved and failed
+    resolved: count,
+    failed: count,
+    remaining: count, // open ones this call did not come to
+    next: z.uuid().nullable(), // where to go on; null when nothing remains
+  }),
+  errors: [
+    'integration_not_found',
+    'not_a_manager',
+    'connector_not_found',
+    'stream_not_found',
+    'invalid_settings',
+  ],
 })
 
 /** Wakes a worker, which runs what is due. Called by the database, not by people. */

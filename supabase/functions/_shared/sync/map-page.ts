@@ -96,6 +96,13 @@ export class Collector {
     return watermark
   }
 
+  /** What was refused so far; the rest stays. */
+  takeRefused(): Batch['refused'] {
+    const refused = this.#refused
+    this.#refused = []
+    return refused
+  }
+
   /** Everything collected; the collector is empty again. */
   take(): Batch {
     const batch = {

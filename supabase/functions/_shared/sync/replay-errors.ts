@@ -1,8 +1,10 @@
 // Tries refused records again, after the record or the mapping was repaired.
 import { findStream } from '../connectors/define-connector.ts'
-import { openIntegration, type Outside, readIntegration } from '../integrations/open-integration.ts'
+import { requireConnector } from '../integrations/open-integration.ts'
 import { DatabaseError } from '../platform/database.ts'
-import { Collector } from './map-page.ts'
+import type { Outside } from '../platform/outside.ts'
+import { AppError } from '../platform/errors.ts'
+import { Collector, type MapContext } from './map-page.ts'
 import type { Batch } from './write-batch.ts'
 
 type OpenError = {
@@ -17,81 +19,129 @@ type Outcome = {
   message?: string
   issues?: unknown
 }
+type Open = {
+  connector: string
+  settings: Record<string, unknown>
+  open_count: number
+  errors: OpenError[]
+}
 
-/** Errors tried in one call; the least often tried come first, so that calling again goes on. */
+/** Errors tried in one call. */
 const MOST_ERRORS = 1_000
 
-/** Each error is written by itself: one that fails again must not hold back the others. */
+/** Errors written, and their outcomes recorded, at once. */
+const BATCH_SIZE = 200
+
+/** No new batch is begun after this: the caller's connection does not last for ever. */
+const ANSWER_WITHIN_MS = 50_000
+
+/**
+ * Tries open errors again, in batches: one that fails again does not hold back the others. Needs the
+ * connector and the settings only, never the credentials, so the account may be disconnected.
+ *
+ * @param request.after The last error of the call before; only those behind it are tried.
+ * @throws AppError `integration_not_found`, `stream_not_found`, or `invalid_settings` when the stored
+ *   settings no longer suit the connector.
+ */
 export async function replayErrors(
-  outside: Outside,
+  { db, clock }: Outside,
   request: {
     integration_id: string
     stream: string
     sync_error_ids?: string[]
+    after?: string
   },
-): Promise<{ replayed: number; resolved: number; failed: number }> {
-  const { db } = outside
-  const { connector, settings } = openIntegration(
-    await readIntegration(db, request.integration_id),
-    outside,
-  )
-  const stream = findStream(connector, request.stream)
-  const errors = await db.call<OpenError[]>('list_open_sync_errors', {
+): Promise<{
+  replayed: number
+  resolved: number
+  failed: number
+  remaining: number
+  next: string | null
+}> {
+  const deadline = clock.now().getTime() + ANSWER_WITHIN_MS
+  const open = await db.call<Open | null>('list_open_sync_errors', {
     p_integration_id: request.integration_id,
-    p_stream: stream.name,
+    p_stream: request.stream,
     p_ids: request.sync_error_ids ?? null,
+    p_after: request.after ?? null,
     p_limit: MOST_ERRORS,
   })
-  const outcomes: Outcome[] = []
-  for (const error of errors) {
-    const collected = new Collector({
-      connector,
-      stream: stream.name,
-      settings,
+  if (!open) throw new AppError('integration_not_found')
+  const connector = requireConnector(open.connector)
+  const stream = findStream(connector, request.stream)
+  const settings = connector.settings.safeParse(open.settings)
+  if (!settings.success) {
+    throw new AppError('invalid_settings', {
+      detail: `The integration's settings no longer suit ${connector.name}: correct them first.`,
+      cause: settings.error,
     })
-    // as old as when it was read: what was synced since is newer
-    collected.add({ records: [error.payload], fetched_at: error.last_seen_at })
-    outcomes.push({ id: error.id, ...await apply(collected.take()) })
   }
-  if (outcomes.length > 0) {
+  const mapping = { connector, stream: stream.name, settings: settings.data }
+  const outcomes: Outcome[] = []
+  while (outcomes.length < open.errors.length && clock.now().getTime() < deadline) {
+    const batch = open.errors.slice(outcomes.length, outcomes.length + BATCH_SIZE)
+    const tried = await tryBatch(mapping, batch, (rows) =>
+      db.call('apply_records', {
+        p_integration_id: request.integration_id,
+        p_stream: stream.name,
+        p_records: rows.rows,
+        p_deletions: rows.deletions,
+        p_resolution: 'replayed',
+      }))
     await db.call('record_replay', {
       p_integration_id: request.integration_id,
-      p_outcomes: outcomes,
+      p_outcomes: tried,
     })
+    outcomes.push(...tried)
   }
   const resolved = outcomes.filter((outcome) => outcome.ok).length
+  const remaining = open.open_count - outcomes.length
   return {
     replayed: outcomes.length,
     resolved,
     failed: outcomes.length - resolved,
+    remaining,
+    next: remaining > 0 ? open.errors[outcomes.length - 1]?.id ?? request.after ?? null : null,
   }
+}
 
-  async function apply(batch: Batch): Promise<Omit<Outcome, 'id'>> {
-    const [refused] = batch.refused
+/**
+ * Maps the errors' payloads and writes what comes through, together. What the table does not take is
+ * found by halving, as a run does.
+ */
+async function tryBatch(
+  mapping: MapContext,
+  errors: OpenError[],
+  write: (batch: Batch) => Promise<unknown>,
+): Promise<Outcome[]> {
+  const collected = new Collector(mapping)
+  const sound: OpenError[] = []
+  const outcomes: Outcome[] = []
+  for (const error of errors) {
+    // as old as when it was read: what was synced since is newer
+    collected.add({ records: [error.payload], fetched_at: error.last_seen_at })
+    const refused = collected.takeRefused()[0]
     if (refused) {
-      return {
-        ok: false,
-        code: refused.code,
-        message: refused.message,
-        issues: refused.issues,
-      }
+      const { code, message, issues } = refused
+      outcomes.push({ id: error.id, ok: false, code, message, issues })
+    } else sound.push(error)
+  }
+  if (sound.length === 0) return outcomes
+  try {
+    await write(collected.take())
+    return [...outcomes, ...sound.map(({ id }) => ({ id, ok: true }))]
+  } catch (error) {
+    if (!(error instanceof DatabaseError && error.isAboutData)) throw error
+    if (sound.length > 1) {
+      const middle = Math.ceil(sound.length / 2)
+      return [
+        ...outcomes,
+        ...await tryBatch(mapping, sound.slice(0, middle), write),
+        ...await tryBatch(mapping, sound.slice(middle), write),
+      ]
     }
-    try {
-      await db.call('apply_records', {
-        p_integration_id: request.integration_id,
-        p_stream: stream.name,
-        p_records: batch.rows,
-        p_deletions: batch.deletions,
-        p_resolution: 'replayed',
-      })
-      return { ok: true }
-    } catch (error) {
-      if (!(error instanceof DatabaseError && error.isAboutData)) throw error
-      return {
-        ok: false,
-        code: 'invalid_record',
-        message: `The table does not take it: ${error.message}`,
-      }
-    }
+    const message = `The table does not take it: ${error.message}`
+    const [{ id }] = sound as [OpenError]
+    return [...outcomes, { id, ok: false, code: 'invalid_record', message, issues: [] }]
   }
 }
