@@ -17,7 +17,8 @@ export class Connectors {
    * `unauthorized`.
    *
    * @returns `settings_schema` and `credentials_schema` are JSON Schema (draft 2020-12); secret
-   *   fields have `"format": "password"`.
+   *   fields have `"format": "password"`. Where a setting chooses how to authenticate,
+   *   `credentials_schema` is `oneOf`, and `x-when` in each branch names the setting and its value.
    */
   list(options?: CallOptions): Promise<Result<ConnectorInfo[]>> {
     const query = select(this.#supabase, 'connectors', ConnectorInfo, { available: true })
@@ -27,7 +28,7 @@ export class Connectors {
   /**
    * Gets one connector, also one that can no longer be connected but still has integrations.
    *
-   * @param slug `connectors.slug`, such as `treez`.
+   * @param slug `connectors.slug`, such as `treez`. `data.available` says whether it can be connected.
    * @returns `error.code` is `connector_not_found`, `unauthorized` or a transport code.
    */
   get(slug: string, options?: CallOptions): Promise<Result<ConnectorInfo>> {

@@ -64,8 +64,8 @@ export class Integrations {
    * @param input.sync_interval_minutes 1 to 10080 (a week); 60 when left out.
    * @returns `error.code` is `invalid_settings` or `invalid_credentials` when a field is wrong
    *   (`error.errors` names it) or the platform refused them; `organization_not_found`,
-   *   `not_a_manager`, `connector_not_found`, `private_network_refused`, a `provider_…` code when
-   *   the platform could not be asked, or a transport code.
+   *   `not_a_manager`, `connector_not_found`, `sign_in_not_supported`, `private_network_refused`, a
+   *   `provider_…` code or `circuit_open` when the platform could not be asked, or a transport code.
    * @example
    * const { data: integration, error } = await plugboard.integrations.connect({
    *   organization_id,
