@@ -104,7 +104,12 @@ describe('net', () => {
         select net.http_post(${`${sinkUrl}/hook`}, body := '{"a":1}', params := '{"q":"ä b&"}',
           headers := '{"x-token":"t"}', timeout_milliseconds := 2000)::text as id`
       id = row?.id
-      await transaction`select pg_sleep(0.3)`
+      // What was queued after it has been sent and answered: it waits for nothing but its commit.
+      await sql`select net.http_get(${`${sinkUrl}/overtaking`}, timeout_milliseconds := 2000)`
+      await vi.waitFor(
+        () => expect(received.map((request) => request.url)).toContain('/overtaking'),
+        { timeout: 5_000 },
+      )
       expect(received.filter((request) => request.url?.startsWith('/hook'))).toEqual([])
     })
 

@@ -1,0 +1,1 @@
+-- What `supabase db reset` puts into a fresh local database: nothing, the demo makes its own.
