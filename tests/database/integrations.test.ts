@@ -105,6 +105,41 @@ describe('connecting', () => {
     })
   })
 
+  it('keeps a token with the credentials it was made with, and forgets it with them', async () => {
+    const organizationId = await createOrganization(database, await createPerson(database))
+    const token = (access_token: string) => ({
+      p_access_token: access_token,
+      p_token_expires_at: '2030-01-01T00:00:00Z',
+    })
+    const old = randomUUID()
+    const { id } = await call<IntegrationRow>('service_role', 'connect_integration', {
+      p_organization_id: organizationId,
+      p_connector: 'treez',
+      p_external_account_id: randomUUID(),
+      p_name: 'Main street',
+      p_settings: {},
+      p_credentials: { api_key: 'old' },
+      ...token(old),
+    })
+    const connected = await open(id)
+
+    await update(id, { p_credentials: { api_key: 'new' }, ...token('made from new') })
+    const updated = await open(id)
+    await update(id, { p_settings: { store: 'x' }, ...token('made from others') })
+    const settingsOnly = await open(id)
+    await update(id, { p_credentials: { api_key: 'newest' } })
+    const newest = await open(id)
+
+    expect(connected?.token).toMatchObject({ access_token: old })
+    expect(updated).toMatchObject({
+      credentials: { api_key: 'new' },
+      token: { access_token: 'made from new' },
+    })
+    expect(settingsOnly?.token).toMatchObject({ access_token: 'made from new' })
+    expect(newest).toMatchObject({ credentials: { api_key: 'newest' }, token: null })
+    expect(await secretsWith(old)).toBe(0)
+  })
+
   it('the same account again keeps the integration, its streams, cursor and interval', async () => {
     const organizationId = await createOrganization(database, await createPerson(database))
     const account = randomUUID()

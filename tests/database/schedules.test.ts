@@ -432,12 +432,14 @@ describe('maintain-logs', () => {
   it('forgets what was known of an account nobody has called for a day', async () => {
     const left = await undone(owner, async (sql) => {
       await sql`
-        insert into private.request_budgets (key, next_free_at, blocked_until, circuit) values
-          ('made-up:idle', now() - interval '25 hours', '-infinity', 'closed'),
-          ('made-up:never called', '-infinity', '-infinity', 'closed'),
-          ('made-up:recent', now() - interval '23 hours', '-infinity', 'closed'),
-          ('made-up:told to wait', now() - interval '25 hours', now() + interval '1 hour', 'closed'),
-          ('made-up:down', now() - interval '25 hours', '-infinity', 'open')`
+        insert into private.request_budgets (key, next_free_at, blocked_until, circuit, open_until) values
+          ('made-up:idle', now() - interval '25 hours', '-infinity', 'closed', '-infinity'),
+          ('made-up:never called', '-infinity', '-infinity', 'closed', '-infinity'),
+          ('made-up:recent', now() - interval '23 hours', '-infinity', 'closed', '-infinity'),
+          ('made-up:told to wait', now() - interval '25 hours', now() + interval '1 hour', 'closed', '-infinity'),
+          ('made-up:down', now() - interval '25 hours', '-infinity', 'open', now() - interval '23 hours'),
+          ('made-up:long down', now() - interval '25 hours', '-infinity', 'open', now() - interval '25 hours'),
+          ('made-up:lost probe', now() - interval '25 hours', '-infinity', 'half_open', now() - interval '25 hours')`
       await sql`select private.maintain_logs()`
       return await sql`
         select key from private.request_budgets where key like 'made-up:%' order by key`

@@ -43,7 +43,12 @@ export class DatabaseError extends Error {
   }
 }
 
-type Options = { clock?: Clock; random?: () => number }
+type Options = {
+  clock?: Clock
+  random?: () => number
+  /** For one try. 65 000 by default. */
+  timeoutMs?: number
+}
 
 /** Longer than the longest statement_timeout of the functions called here (60 s), shorter than a lease. */
 const CALL_TIMEOUT_MS = 65_000
@@ -57,7 +62,7 @@ export function dataApiDatabase(
     call: <T>(name: string, args: Record<string, unknown>) =>
       again(options, async () => {
         const { data, error, status } = await admin.rpc(name, args)
-          .abortSignal(AbortSignal.timeout(CALL_TIMEOUT_MS))
+          .abortSignal(AbortSignal.timeout(options.timeoutMs ?? CALL_TIMEOUT_MS))
         if (!error) return data as T
         const code = status >= 500 && !error.code ? '' : error.code
         // only hint, never details: those quote the row
@@ -67,7 +72,7 @@ export function dataApiDatabase(
   }
 }
 
-/** Calls over one pooled connection; `prepare: false` suits a transaction pooler. */
+/** Calls over a pool of two connections of its own; `prepare: false` suits a transaction pooler. */
 export function directDatabase(
   url: string,
   options: Options & { max?: number } = {},
@@ -84,12 +89,14 @@ export function directDatabase(
         const given = Object.entries(args).filter(([, value]) => value !== undefined)
         const list = given.map(([key], index) => `${key} => $${index + 1}`)
         try {
-          const rows = await sql.unsafe(
+          const query = sql.unsafe(
             `select to_jsonb(answer) as answer from public.${name}(${list.join(', ')}) as answer`,
             given.map(([, value]) => value) as never[],
           )
-          return (rows[0]?.answer ?? null) as T
+          const [row] = await inTime(query, options.timeoutMs ?? CALL_TIMEOUT_MS)
+          return (row?.answer ?? null) as T
         } catch (error) {
+          if (error instanceof DatabaseError) throw error
           // anything else is the driver's: the connection is gone (CONNECTION_CLOSED, EPIPE)
           if (error instanceof postgres.PostgresError) {
             const { code, message, detail, hint } = error
@@ -100,6 +107,27 @@ export function directDatabase(
       }),
     end: () => sql.end({ timeout: 5 }),
   }
+}
+
+/** @throws DatabaseError without a code when the limit is reached; the query is cancelled then */
+async function inTime<Rows>(query: PromiseLike<Rows>, timeoutMs: number): Promise<Rows> {
+  const { promise: limit, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    reject(new DatabaseError('', `Postgres did not answer within ${timeoutMs / 1_000} s`))
+    cancel(query)
+  }, timeoutMs)
+  try {
+    return await Promise.race([query, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+// The driver's own cancel() drops the promise of its canceller, which fails when the server is gone: an
+// unhandled rejection would end the worker.
+function cancel(query: object): void {
+  const { canceller } = query as { canceller?: ((query: object) => Promise<void>) | null }
+  canceller?.(query).catch(() => {})
 }
 
 function toError(
