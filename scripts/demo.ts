@@ -88,27 +88,25 @@ async function clearEarlierDemo(
   }
 }
 
-/** Starts a sync and tells each second how far it is. */
+/** Starts a sync and tells how far it is until it has ended. */
 async function sync(
   plugboard: Plugboard,
   integration_id: string,
   title: string,
   say: Say,
 ): Promise<SyncLog> {
-  const progress = setInterval(async () => {
-    const { data } = await plugboard.syncs.list({ integration_id, limit: 1 })
-    const log = data?.[0]
-    if (log?.status === 'running') say(`${title}: ${log.fetched_count} products so far`)
-  }, 1_000)
-  try {
-    const started = good(await plugboard.syncs.start({ integration_id, stream: 'products' }))
-    const log = good(await plugboard.syncs.get(started.sync_log_id))
-    const seconds = ((log.duration_ms ?? 0) / 1000).toFixed(1)
-    say(`${title}: ${log.status}, ${log.fetched_count} products in ${seconds} s`)
-    return log
-  } finally {
-    clearInterval(progress)
+  const input = { integration_id, stream: 'products', wait: false }
+  const started = good(await plugboard.syncs.start(input))
+  let told = 0
+  const onProgress = ({ fetched_count, finished_at }: SyncLog) => {
+    if (fetched_count === told || finished_at) return
+    told = fetched_count
+    say(`${title}: ${fetched_count} products so far`)
   }
+  const log = good(await plugboard.syncs.watch(started.sync_log_id, { onProgress }))
+  const seconds = ((log.duration_ms ?? 0) / 1000).toFixed(1)
+  say(`${title}: ${log.status}, ${log.fetched_count} products in ${seconds} s`)
+  return log
 }
 
 function changeTheStore({ control, ids }: TreezSimulator): string {

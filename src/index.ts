@@ -48,7 +48,8 @@ export type Plugboard = {
 }
 
 /**
- * Wraps the app's Supabase client. Every method answers `{ data, error }` and none throws.
+ * Wraps the app's Supabase client. Every method answers `{ data, error }` and none throws, but that
+ * `syncs.watch` passes on what the app's own `onProgress` throws.
  *
  * Calls are made as whoever is signed in at `supabase`, and under row level security: users see and
  * change what their role in an organization allows. Any number of these may share one client.
