@@ -14,14 +14,14 @@ export const ConnectorStream = z.object({
 })
 export type ConnectorStream = z.infer<typeof ConnectorStream>
 
-/** One outside platform: a row of `connectors`, written from the code. Together its two schemas are the connect form. */
+/** One outside platform: a row of `connectors`, written from the code. Its two schemas are the connect form. */
 export const ConnectorInfo = z.object({
   slug: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/),
   name: z.string(),
   description: z.string(),
   category: z.string(),
   docs_url: z.url(),
-  /** `none`, `api_key`, `token_exchange`, `signed_request` or `oauth2`; several where a setting chooses. */
+  /** Of `none`, `api_key`, `token_exchange`, `signed_request`, `oauth2`; several where a setting chooses. */
   auth_types: z.array(z.string()),
   settings_schema: JsonSchema,
   /**
