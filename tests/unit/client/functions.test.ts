@@ -83,15 +83,16 @@ describe('a call of an Edge Function', () => {
     expect(data).toEqual(unhealthy)
   })
 
-  it('answers how many records a replay mended', async () => {
-    const { supabase, requests } = fakeSupabase(json({ replayed: 2, resolved: 1, failed: 1 }))
+  it('answers how many records a replay mended, and where to go on', async () => {
+    const counts = { replayed: 1000, resolved: 990, failed: 10, remaining: 5, next: syncLogId }
+    const { supabase, requests } = fakeSupabase(json(counts))
 
     const { data } = await createPlugboard(supabase).syncs.replay({
       integration_id: integrationId,
       stream: 'products',
     })
 
-    expect(data).toEqual({ replayed: 2, resolved: 1, failed: 1 })
+    expect(data).toEqual(counts)
     expect(requests).toMatchObject([{ path: '/functions/v1/sync/replay' }])
   })
 
