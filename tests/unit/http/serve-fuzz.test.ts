@@ -51,7 +51,7 @@ const endpoints: {
   {
     contract: sync.replaySyncErrors,
     valid: { integration_id: uuid, stream: 'products', sync_error_ids: [uuid] },
-    answer: { replayed: 1, resolved: 1, failed: 0 },
+    answer: { replayed: 1, resolved: 1, failed: 0, remaining: 0, next: null },
   },
   { contract: sync.workSyncs, valid: { reason: 'cron' }, answer: { accepted: true } },
   {
