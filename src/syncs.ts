@@ -111,8 +111,8 @@ export class Syncs {
    *
    * @param sync_log_id `sync_logs.id`, a UUID, as {@link start} answers it.
    * @param options.onProgress Called with the log at first, at each change, and at the end.
-   * @param options.intervalMs First pause between two reads, in milliseconds; 500 when left out. Grows
-   *   to 5 s (or stays at `intervalMs` where that is more).
+   * @param options.intervalMs Pause between two reads after a change, in milliseconds; 500 when left
+   *   out. Grows to 5 s while nothing changes (or stays at `intervalMs` where that is more).
    * @param options.signal Stops watching; the answer is then `aborted`.
    * @returns `data` is the finished log: `status` is `success`, `partial` (records were refused, or
    *   deletions wait for a yes: `error.code` says which) or `failed`, and a `failed` run is not an

@@ -10,7 +10,7 @@ const GROWTH = 1.5
 export type WatchOptions = CallOptions & {
   /** Called with the log at first, at each change, and at the end. */
   onProgress?: ((log: SyncLog) => void) | undefined
-  /** First pause between two reads, in milliseconds; 500 when left out. */
+  /** Pause between two reads after a change, in milliseconds; 500 when left out. */
   intervalMs?: number | undefined
 }
 
@@ -25,9 +25,11 @@ export async function watchSync(
     const answer = await read(signal)
     if (answer.error) return answer
     const now = JSON.stringify(answer.data)
-    if (now !== seen) onProgress?.(answer.data)
+    const isNews = now !== seen
     seen = now
+    if (isNews) onProgress?.(answer.data)
     if (answer.data.finished_at) return answer
+    if (isNews) pauseMs = intervalMs // what moves is looked at more closely
     await pause(pauseMs, signal)
     pauseMs = Math.max(intervalMs, Math.min(pauseMs * GROWTH, LONGEST_PAUSE_MS))
   }
