@@ -78,10 +78,7 @@ export async function startTreezSimulator(
     now,
   })
   const log = requestLog()
-  const limit = rateLimit(
-    options.requestsPerSecond ?? 10,
-    () => performance.now(),
-  )
+  const limit = rateLimit(options.requestsPerSecond ?? 10, () => performance.now())
   const tokens = accessTokens({
     clientId: v2.client_id,
     apiKey: v2.api_key,

@@ -123,9 +123,14 @@ it(
 
     // most are refused, some are good all the same, and both kinds were met
     expect([...statuses.keys()]).toEqual(expect.arrayContaining([200, 400, 404]))
-    // and to the end the good ones had something to reach
+    // and all the time the good ones had something to reach
     store.control.clear()
     const { integrationId } = world
+    const disarmed = await functions.database.admin`
+      select action from public.activity_logs
+      where subject_id = ${integrationId}
+        and action in ('integration.disconnected', 'integration.paused', 'integration.failed')`
+    expect(disarmed).toEqual([])
     const check = await functions.call(world.owner, '/integrations/check', {
       integration_id: integrationId,
     })

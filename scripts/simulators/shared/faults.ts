@@ -76,17 +76,13 @@ export function faults(): Faults {
     },
     next(path) {
       for (const entry of waiting) {
-        if (
-          entry.fault.path !== undefined && !path.includes(entry.fault.path)
-        ) continue
+        if (entry.fault.path !== undefined && !path.includes(entry.fault.path)) continue
         if (entry.after > 0) {
           entry.after -= 1
           continue
         }
         entry.times -= 1
-        if (entry.times <= 0) {
-          waiting = waiting.filter((other) => other !== entry)
-        }
+        if (entry.times <= 0) waiting = waiting.filter((other) => other !== entry)
         return entry.fault
       }
       return null

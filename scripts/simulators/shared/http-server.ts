@@ -28,9 +28,7 @@ export type SimulatorServerOptions = {
   /** Answers the platform's own routes. */
   answer(request: SimulatorRequest): SimulatorAnswer | Promise<SimulatorAnswer>
   /** Answers `/_control/…`; never spoiled by faults, never logged. */
-  control(
-    request: SimulatorRequest,
-  ): SimulatorAnswer | Promise<SimulatorAnswer>
+  control(request: SimulatorRequest): SimulatorAnswer | Promise<SimulatorAnswer>
 }
 
 /** Starts a server on 127.0.0.1. `body` of an answer is sent as it is when text, else as JSON. */
@@ -72,9 +70,7 @@ async function respond(
     method: incoming.method ?? 'GET',
     url: new URL(path, `http://${incoming.headers.host ?? '127.0.0.1'}`),
     headers: Object.fromEntries(
-      Object.entries(incoming.headers).map((
-        [name, value],
-      ) => [name, String(value)]),
+      Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
     ),
     body: await readBody(incoming),
     fault: null,
@@ -155,10 +151,7 @@ function cutShort(response: ServerResponse, answer: SimulatorAnswer): void {
     'content-type': 'application/json;charset=UTF-8',
     'content-length': body.length,
   })
-  response.write(
-    body.subarray(0, Math.floor(body.length / 2)),
-    () => response.destroy(),
-  )
+  response.write(body.subarray(0, Math.floor(body.length / 2)), () => response.destroy())
 }
 
 const textOf = (body: unknown) => typeof body === 'string' ? body : JSON.stringify(body)

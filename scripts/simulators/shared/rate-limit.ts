@@ -8,10 +8,7 @@ export type RateLimit = {
 }
 
 /** The bucket holds one second's worth, so a caller at exactly the limit is never refused. */
-export function rateLimit(
-  requestsPerSecond: number,
-  now: () => number,
-): RateLimit {
+export function rateLimit(requestsPerSecond: number, now: () => number): RateLimit {
   let limit = requestsPerSecond
   const buckets = new Map<string, { tokens: number; at: number }>()
   return {
@@ -19,10 +16,7 @@ export function rateLimit(
       if (limit <= 0) return true
       const at = now()
       const bucket = buckets.get(key) ?? { tokens: limit, at }
-      const tokens = Math.min(
-        limit,
-        bucket.tokens + ((at - bucket.at) / 1000) * limit,
-      )
+      const tokens = Math.min(limit, bucket.tokens + ((at - bucket.at) / 1000) * limit)
       buckets.set(key, { tokens: tokens >= 1 ? tokens - 1 : tokens, at })
       return tokens >= 1
     },

@@ -28,11 +28,7 @@ export function accessTokens(
         form.get('apikey') === options.apiKey
       // Treez says no in the envelope: the HTTP status is 200.
       if (!known || revoked) {
-        return failure(
-          'INVALID_CREDENTIALS',
-          'Invalid client_id or apikey',
-          200,
-        )
+        return failure('INVALID_CREDENTIALS', 'Invalid client_id or apikey', 200)
       }
       const token = randomBytes(24).toString('hex')
       const expiresAt = options.now() + LIFE_SECONDS * 1000

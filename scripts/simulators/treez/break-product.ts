@@ -37,10 +37,7 @@ const KEEP_ID: readonly Damage[] = [
  * repaired. `mayLoseId` is for products nobody has synced yet: one that loses its id later cannot be
  * told from a new one, and no reader could be right about it.
  */
-export function breakProduct(
-  product: TreezProduct,
-  mayLoseId: boolean,
-): Record<string, unknown> {
+export function breakProduct(product: TreezProduct, mayLoseId: boolean): Record<string, unknown> {
   const way = Number.parseInt(product.product_id.slice(0, 6), 16)
   if (mayLoseId && way % 7 === 0) return loseId(product)
   return KEEP_ID[way % KEEP_ID.length]!(product)

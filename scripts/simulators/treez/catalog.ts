@@ -79,9 +79,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return sorted
   }
   const put = (product: TreezProduct, previous?: Entry) => {
-    const sound = JSON.stringify(
-      options.recordSize === 'compact' ? compact(product) : product,
-    )
+    const sound = JSON.stringify(options.recordSize === 'compact' ? compact(product) : product)
     const entry: Entry = {
       id: product.product_id,
       name: product.product_configurable_fields.name,
@@ -212,10 +210,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
       return choose(which).map((entry) => {
         const product = read(entry)
         const left = Math.max(0, product.sellable_quantity - quantity)
-        put(
-          { ...product, sellable_quantity: left, above_threshold: left > 5 },
-          entry,
-        )
+        put({ ...product, sellable_quantity: left, above_threshold: left > 5 }, entry)
         return entry.id
       })
     },

@@ -1,11 +1,7 @@
 // In what does Treez wrap its answers? Also when it says no, sometimes with status 200.
 import type { SimulatorAnswer } from '../shared/http-server.ts'
 
-export function failure(
-  reason: string,
-  detail: string,
-  status: number,
-): SimulatorAnswer {
+export function failure(reason: string, detail: string, status: number): SimulatorAnswer {
   return {
     status,
     body: {
@@ -18,10 +14,7 @@ export function failure(
 }
 
 /** `products` are JSON texts: a page is joined, never parsed and printed again. */
-export function productList(
-  products: readonly string[],
-  total: number,
-): SimulatorAnswer {
+export function productList(products: readonly string[], total: number): SimulatorAnswer {
   return {
     body:
       `{"resultCode":"SUCCESS","resultReason":null,"resultDetail":null,"data":{"page_count":${products.length},` +

@@ -128,9 +128,7 @@ const LINES: Record<CategoryType, Line> = {
 const FIRST = 'Lemon Blue Purple Golden Midnight Velvet Wild Cosmic Frosted Coastal Sunset Emerald'
   .split(' ')
 const SECOND = 'Drift Dream Haze Punch Kush Orchard Cookie Tide Lantern Mirage Ember Canyon'
-  .split(
-    ' ',
-  )
+  .split(' ')
 const BRANDS = [
   'Acme',
   'Harbor & Pine',
@@ -163,11 +161,7 @@ const TIERS = [
 ]
 
 /** One sound product. `index` keeps the names apart; `now` bounds `last_updated_at`. */
-export function generateProduct(
-  random: SeededRandom,
-  index: number,
-  now: number,
-): TreezProduct {
+export function generateProduct(random: SeededRandom, index: number, now: number): TreezProduct {
   // Every category comes up even in a small catalog.
   const category = index < CATEGORY_TYPES.length
     ? CATEGORY_TYPES[index] as CategoryType
@@ -187,9 +181,7 @@ export function generateProduct(
     product_id: id,
     catalog_parent_id: random.uuid(),
     product_status: random.chance(0.92) ? 'ACTIVE' : 'DEACTIVATED',
-    last_updated_at: treezTimestamp(
-      now - random.between(60_000, 400 * 86_400_000),
-    ),
+    last_updated_at: treezTimestamp(now - random.between(60_000, 400 * 86_400_000)),
     sellable_quantity: stock,
     sellable_quantity_detail: stock === 0 ? [] : [
       {

@@ -22,10 +22,7 @@ export type TreezRoutes = {
   limit: RateLimit
 }
 
-export function answerTreez(
-  request: SimulatorRequest,
-  parts: TreezRoutes,
-): SimulatorAnswer {
+export function answerTreez(request: SimulatorRequest, parts: TreezRoutes): SimulatorAnswer {
   const path = request.url.pathname
   const v2 = `/v2.0/dispensary/${parts.dispensary}`
   const v3 = `/dispensary/v3/${parts.dispensary}`
@@ -35,9 +32,7 @@ export function answerTreez(
   }
   const version = path.startsWith(`${v2}/`) ? v2 : path.startsWith(`${v3}/`) ? v3 : null
   if (version === null) return failure('NOT_FOUND', 'No such dispensary', 404)
-  if (
-    !parts.limit.take(version === v2 ? parts.clientId : parts.certificateId)
-  ) {
+  if (!parts.limit.take(version === v2 ? parts.clientId : parts.certificateId)) {
     // No Retry-After: Treez documents none.
     return failure('TOO_MANY_REQUESTS', 'Request limit exceeded', 429)
   }
@@ -69,9 +64,7 @@ export function answerTreez(
     return listProducts(request, parts.catalog, after)
   }
   if (rest.startsWith('/product/')) {
-    const product = parts.catalog.find(
-      decodeURIComponent(rest.slice('/product/'.length)),
-    )
+    const product = parts.catalog.find(decodeURIComponent(rest.slice('/product/'.length)))
     return product === undefined
       ? failure('PRODUCT_NOT_FOUND', 'No such product', 404)
       : productList([product], 1)
@@ -115,11 +108,7 @@ function listProducts(
     case 'empty':
       return productList([], 0)
     case 'fail_result':
-      return failure(
-        request.fault.reason ?? 'INTERNAL_ERROR',
-        'Something went wrong',
-        200,
-      )
+      return failure(request.fault.reason ?? 'INTERNAL_ERROR', 'Something went wrong', 200)
     case 'no_data':
       return {
         body: { resultCode: 'SUCCESS', resultReason: null, resultDetail: null },
@@ -131,18 +120,11 @@ function listProducts(
     updatedAfter,
     ids,
   }
-  const shown = catalog.page(
-    filter,
-    request.fault?.kind === 'repeated_page' ? 1 : page,
-    size,
-  )
+  const shown = catalog.page(filter, request.fault?.kind === 'repeated_page' ? 1 : page, size)
   return productList(shown.products, shown.total)
 }
 
-function validateSignedToken(
-  request: SimulatorRequest,
-  parts: TreezRoutes,
-): SimulatorAnswer {
+function validateSignedToken(request: SimulatorRequest, parts: TreezRoutes): SimulatorAnswer {
   if (request.method !== 'POST') {
     return failure('METHOD_NOT_ALLOWED', request.method, 405)
   }
