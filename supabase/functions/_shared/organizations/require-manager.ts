@@ -9,16 +9,8 @@ type Asking = { caller: Caller; db: SupabaseClient }
  * @throws AppError `organization_not_found` for people who do not belong to it, whether or not it exists;
  *   `not_a_manager` for members and viewers.
  */
-export async function requireManager(
-  { caller, db }: Asking,
-  organizationId: string,
-): Promise<void> {
-  if (caller.kind !== 'user') return
-  const role = await readRole(db, organizationId, caller.userId)
-  if (role === null) throw new AppError('organization_not_found')
-  if (role !== 'owner' && role !== 'manager') {
-    throw new AppError('not_a_manager')
-  }
+export async function requireManager(asking: Asking, organizationId: string): Promise<void> {
+  await requireRole(asking, organizationId, 'organization_not_found')
 }
 
 /** The same for the organization an integration belongs to; strangers get `integration_not_found`. */
@@ -28,12 +20,11 @@ export async function requireIntegrationManager(
 ): Promise<void> {
   if (asking.caller.kind !== 'user') return
   // under the caller's row level security: somebody else's integration looks like none
-  const { data, error } = await asking.db.from('integrations').select(
-    'organization_id',
-  ).eq('id', integrationId).maybeSingle()
+  const { data, error } = await asking.db.from('integrations').select('organization_id')
+    .eq('id', integrationId).maybeSingle()
   if (error) throw error
   if (!data) throw new AppError('integration_not_found')
-  await requireManager(asking, data.organization_id)
+  await requireRole(asking, data.organization_id, 'integration_not_found')
 }
 
 /** auth.users.id of a signed-in caller, for the record of who asked; null for the secret key. */
@@ -41,13 +32,15 @@ export function actorId(caller: Caller): string | null {
   return caller.kind === 'user' ? caller.userId : null
 }
 
-async function readRole(
-  db: SupabaseClient,
+async function requireRole(
+  { caller, db }: Asking,
   organizationId: string,
-  userId: string,
-): Promise<string | null> {
+  toStrangers: 'organization_not_found' | 'integration_not_found',
+): Promise<void> {
+  if (caller.kind !== 'user') return
   const { data, error } = await db.from('organization_members').select('role')
-    .eq('organization_id', organizationId).eq('user_id', userId).maybeSingle()
+    .eq('organization_id', organizationId).eq('user_id', caller.userId).maybeSingle()
   if (error) throw error
-  return data?.role ?? null
+  if (!data) throw new AppError(toStrangers)
+  if (data.role !== 'owner' && data.role !== 'manager') throw new AppError('not_a_manager')
 }
