@@ -145,18 +145,22 @@ function toError(
   return new DatabaseError(code, message, cause)
 }
 
-/** A restart of Postgres takes a second or two: waits 0.2, 0.4, … 3.2 s between six tries. */
+/** No try begins later than this after the first: a lease must outlive them all. */
+const GIVE_UP_AFTER_MS = 30_000
+
+/** A restart of Postgres takes a second or two: waits 0.2, 0.4, … 3.2 s between six tries at most. */
 async function again<T>(
   { clock = systemClock, random = Math.random }: Options,
   call: () => Promise<T>,
 ): Promise<T> {
+  const startedAt = clock.now().getTime()
   for (let attempt = 0;; attempt++) {
     try {
       return await call()
     } catch (error) {
-      if (
-        !(error instanceof DatabaseError && error.isTransient) || attempt === 5
-      ) throw error
+      const mayPass = error instanceof DatabaseError && error.isTransient
+      const isLate = clock.now().getTime() - startedAt >= GIVE_UP_AFTER_MS
+      if (!mayPass || attempt === 5 || isLate) throw error
       await clock.sleep(200 * 2 ** attempt * (0.75 + random() / 2))
     }
   }
