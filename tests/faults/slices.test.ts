@@ -1,4 +1,4 @@
-// What ends a worker's slice before its run is done, and what becomes of the run?
+// What ends a slice or a replay before all is done, and how does it go on?
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import {
@@ -6,6 +6,7 @@ import {
   DatabaseError,
   directDatabase,
 } from '../../supabase/functions/_shared/platform/database.ts'
+import { replayErrors } from '../../supabase/functions/_shared/sync/replay-errors.ts'
 import { doSlice, impatientClock } from '../support/engine-run.ts'
 import {
   connectAccount,
@@ -104,5 +105,33 @@ describe('a database that is too busy', () => {
     ])
     expect(JSON.stringify(released)).toContain('canceling statement due to timeout')
     expect(await slice(direct)).toMatchObject({ kind: 'finished', log: { status: 'success' } })
+  })
+})
+
+describe('a replay that takes longer than a caller waits', () => {
+  it('ends between two batches and says where to go on', async () => {
+    const id = await connectAccount(faulty, { connector: PAGED, settings: {} })
+    await faulty.admin`
+      insert into public.sync_errors (
+        organization_id, integration_id, stream, source_id, source_key, payload, code, message
+      )
+      select organization_id, id, 'products', null, 'added-' || number, '{}', 'invalid_record', 'broken'
+      from public.integrations, generate_series(1, 450) as number where id = ${id}`
+    let now = 0
+    const slowClock = { ...impatientClock, now: () => new Date(now += 25_000) }
+    const request = { integration_id: id, stream: 'products' }
+
+    const cut = await replayErrors(faulty.outside({ db: direct, clock: slowClock }), request)
+    const rest = await replayErrors(faulty.outside({ db: direct }), {
+      ...request,
+      after: cut.next!,
+    })
+
+    expect(cut).toMatchObject({ replayed: 400, failed: 400, remaining: 50 })
+    expect(rest).toEqual({ replayed: 50, resolved: 0, failed: 50, remaining: 0, next: null })
+    const tried = await faulty.admin`
+      select attempt_count, count(*)::int from public.sync_errors
+      where integration_id = ${id} group by 1`
+    expect(tried).toEqual([{ attempt_count: 2, count: 450 }])
   })
 })

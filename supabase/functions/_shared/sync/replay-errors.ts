@@ -78,7 +78,8 @@ export async function replayErrors(
   }
   const mapping = { connector, stream: stream.name, settings: settings.data }
   const outcomes: Outcome[] = []
-  while (outcomes.length < open.errors.length && clock.now().getTime() < deadline) {
+  const hasTime = () => outcomes.length === 0 || clock.now().getTime() < deadline
+  while (outcomes.length < open.errors.length && hasTime()) {
     const batch = open.errors.slice(outcomes.length, outcomes.length + BATCH_SIZE)
     const tried = await tryBatch(mapping, batch, (rows) =>
       db.call('apply_records', {
