@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { startTreezSimulator, type TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { directDatabase } from '../../supabase/functions/_shared/platform/database.ts'
 import { runWorker } from '../../supabase/functions/_shared/sync/run-worker.ts'
+import { answering } from '../support/answering.ts'
 import { type CommitGate, installCommitGate } from '../support/commit-gate.ts'
 import {
   byId,
@@ -30,6 +31,10 @@ const catalog = () => byId(treez.catalog('sound'), 'product_id')
 const sync = async () => {
   await restoreBudgets(faulty)
   return await faulty.post('sync-products', { integration_id: integrationId })
+}
+async function restart(mode: 'fast' | 'immediate') {
+  await faulty.stack.postgres.restart(mode)
+  await answering(faulty.admin)
 }
 function changeTheStore() {
   treez.control.change(20)
@@ -80,7 +85,7 @@ describe('Postgres restarts during a write', () => {
     const answer = sync()
     await gate.reached()
 
-    await faulty.stack.postgres.restart(mode)
+    await restart(mode)
     await gate.open()
 
     const commits = await expectTheRunWentOn(await answer)
@@ -95,7 +100,7 @@ describe('Postgres restarts during a write', () => {
       const answer = sync()
       await gate.reached()
 
-      await faulty.stack.postgres.restart('immediate')
+      await restart('immediate')
       await gate.open()
 
       const commits = await expectTheRunWentOn(await answer)
@@ -114,7 +119,7 @@ describe('Postgres restarts while an engine writes over a direct connection', ()
     const running = runWorker(faulty.outside({ db: direct }))
     await gate.reached()
 
-    await faulty.stack.postgres.restart(mode)
+    await restart(mode)
     await gate.open()
 
     await running
@@ -138,7 +143,7 @@ describe('Postgres restarts between two writes', () => {
     process.kill(worker, 'SIGSTOP')
     try {
       await gate.open('commit')
-      await faulty.stack.postgres.restart(mode)
+      await restart(mode)
     } finally {
       process.kill(worker, 'SIGCONT')
     }

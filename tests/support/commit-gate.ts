@@ -2,6 +2,7 @@
 // fires within COMMIT, and waits there for a lock that the test holds.
 import postgres from 'postgres'
 import { vi } from 'vitest'
+import { answering } from './answering.ts'
 
 /** One commit of a run, named by what it did: `claim`, `batch 2`, `absent 1`, `finish`, `release`, `restart`. */
 export type CommitLabel = string
@@ -35,6 +36,7 @@ export async function installCommitGate(adminDbUrl: string): Promise<CommitGate>
     }, { timeout: 5_000, interval: 5 })
   return {
     async close(label) {
+      await answering(admin)
       lock = postgres(adminDbUrl, { max: 1, onnotice: () => {} })
       await lock`select pg_advisory_lock(${LOCK})`
       await admin`update faults.gate set label = ${label}`
@@ -45,6 +47,7 @@ export async function installCommitGate(adminDbUrl: string): Promise<CommitGate>
       }, { timeout: 20_000, interval: 10 })
     },
     async open(outcome = 'commit') {
+      await answering(admin)
       await admin`update faults.gate set label = null`
       if (outcome === 'roll back') {
         for (const { pid } of await atTheLock(false)) await admin`select pg_cancel_backend(${pid})`
