@@ -4,21 +4,31 @@ import { runCommand, stopOnSignals } from './command-line.ts'
 import { demoUser, playDemo } from './demo.ts'
 import { startJsonFeedSimulator } from './simulators/json-feed.ts'
 import { startTreezSimulator } from './simulators/treez.ts'
+import { PlugboardError } from '../src/index.ts'
+import { freePort } from './stack/free-port.ts'
 import { readOptions, stackOptionsHelp } from './stack/options.ts'
 import { startStack } from './stack/stack.ts'
+import { UserError } from './stack/user-error.ts'
 
 await runCommand(async () => {
   const options = await readOptions(process.argv.slice(2))
   if (!options) return console.log(`npm start -- [options]\n\n${stackOptionsHelp}`)
 
   const say = timed()
-  const [treez, feed] = await Promise.all([startTreezSimulator(), startJsonFeedSimulator()])
+  // the same addresses at each start, where they are free: an integration made with them goes on working
+  const [treez, feed] = await Promise.all([
+    freePort(54330).then((port) => startTreezSimulator({ port })),
+    freePort(54331).then((port) => startJsonFeedSimulator({ port })),
+  ])
   say(`simulated platforms: Treez at ${treez.url}, a JSON feed at ${feed.url}`)
   const stack = await startStack({
     ...options,
     functionsEnv: {
-      CONNECTOR_OVERRIDES: JSON.stringify({ treez: { baseUrl: treez.baseUrl } }),
       ...options.functionsEnv,
+      CONNECTOR_OVERRIDES: JSON.stringify({
+        ...readOverrides(options.functionsEnv.CONNECTOR_OVERRIDES),
+        treez: { baseUrl: treez.baseUrl }, // the demo's store, never the real one
+      }),
     },
     log: say,
   })
@@ -28,6 +38,9 @@ await runCommand(async () => {
 
   const demo = await playDemo(stack, treez, say).catch(async (error: unknown) => {
     await stop()
+    if (error instanceof PlugboardError) {
+      throw new UserError(`The demo stopped (${error.code}): ${error.message}`)
+    }
     throw error
   })
 
@@ -59,6 +72,14 @@ curl -X POST ${stack.functionsUrl}/sync-products -H 'content-type: application/j
 `)
   console.log(`ready ${stack.url} (env in ${options.envFile}, Ctrl-C stops)`)
 })
+
+function readOverrides(text = '{}'): Record<string, unknown> {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new UserError('CONNECTOR_OVERRIDES in the file of --functions-env is not valid JSON.')
+  }
+}
 
 /** Each line with the seconds since the start. */
 function timed(): (line: string) => void {

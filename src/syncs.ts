@@ -148,7 +148,7 @@ export class Syncs {
    * @param input.sync_error_id `sync_errors.id` of an open one.
    * @param input.payload The whole record, in the shape in which the platform sends it.
    * @returns `data` is the error as it is now. `error.code` is `sync_error_not_found` (also when it is
-   *   resolved, somebody else's, or the caller is no manager) or a transport code.
+   *   resolved, somebody else's, or the caller is no manager), `invalid_request` or a transport code.
    * @example
    * await plugboard.syncs.repair({ sync_error_id: error.id, payload: { ...payload, price: 12.5 } })
    * await plugboard.syncs.replay({ integration_id, stream, sync_error_ids: [error.id] })
@@ -158,6 +158,10 @@ export class Syncs {
     options?: CallOptions,
   ): Promise<Result<SyncError>> {
     const { sync_error_id, payload } = input
+    if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) {
+      const message = 'payload has to be a record: an object with the fields the platform sends'
+      return fail('invalid_request', `${message}.`, { errors: [{ path: 'payload', message }] })
+    }
     const { data, error } = await this.#changeErrors([sync_error_id], { payload }, options)
     return error ? { data: null, error } : { data: data[0]!, error: null }
   }

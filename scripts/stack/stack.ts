@@ -8,6 +8,7 @@ import type { JWTPayload } from 'jose'
 import { startCron } from './background/cron.ts'
 import { startNet } from './background/net.ts'
 import { ensureCluster } from './cluster.ts'
+import { refreshConnectorCatalog } from './connector-catalog.ts'
 import { openDataDir } from './data-dir.ts'
 import { writeEnvFile } from './env-file.ts'
 import { installExtensions } from './extensions.ts'
@@ -125,6 +126,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const { dbUrl, adminDbUrl } = database
 
     await applyMigrations({ supabaseDir, dbUrl, log })
+    await refreshConnectorCatalog(supabaseDir, dbUrl)
     await storeWorkerSecrets(dbUrl, {
       plugboard_functions_url: functionsUrl,
       plugboard_worker_token: keys.workerToken,

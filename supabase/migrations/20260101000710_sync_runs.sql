@@ -288,7 +288,9 @@ begin
     status = case when p_status = 'success' and error_count > 0 then 'partial' else p_status end,
     error = case
       when p_status = 'success' and error_count > 0 then jsonb_build_object('code', 'invalid_record', 'next', 'developer',
-        'message', format('%s records were refused and are kept in sync_errors: repair and replay them.', error_count))
+        'message', format(
+          case error_count when 1 then '%s record was refused and is' else '%s records were refused and are' end
+          || ' kept in sync_errors: repair and replay.', error_count))
       else p_error
     end,
     finished_at = clock_timestamp()

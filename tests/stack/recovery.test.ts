@@ -31,6 +31,8 @@ const project = createProject({
     create table public.marks (name text primary key);
     grant select, insert on public.marks to service_role;
     select cron.schedule('mark', '1 second', 'insert into public.marks values (clock_timestamp()::text)');`,
+  'migrations/20260101000001_connector_catalog.sql':
+    `insert into public.marks values ('first connector') on conflict do nothing;`,
 })
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
@@ -44,6 +46,30 @@ const readMark = (stack: Stack, name: string) =>
   service(stack).from('marks').select().eq('name', name)
 
 describe('a second start on the same data', () => {
+  it('takes in a connector catalog that was generated since, although its migration was applied', async () => {
+    const first = await start('catalog')
+    const before = (await readMark(first, 'second connector')).data
+    await first.stop()
+    project.write(
+      'migrations/20260101000001_connector_catalog.sql',
+      `insert into public.marks values ('second connector') on conflict do nothing;`,
+    )
+
+    const second = await start('catalog')
+
+    try {
+      expect(before).toEqual([])
+      expect((await readMark(second, 'first connector')).data).toEqual([{
+        name: 'first connector',
+      }])
+      expect((await readMark(second, 'second connector')).data).toEqual([
+        { name: 'second connector' },
+      ])
+    } finally {
+      await second.stop()
+    }
+  })
+
   it('continues: rows, users, keys and sessions are still there', async () => {
     const first = await start('twice')
     const before = createClient(first.url, first.publishableKey)

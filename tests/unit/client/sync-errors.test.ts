@@ -9,6 +9,18 @@ function syncsOver(...answers: Answer[]) {
 }
 
 describe('repairing a refused record', () => {
+  it.each([['a text'], [null], [[1, 2]]])(
+    'refuses %j, which is no record, before it could replace one',
+    async (payload) => {
+      const { syncs, requests } = syncsOver(json([syncErrorRow()]))
+
+      const answer = await syncs.repair({ sync_error_id: syncErrorId, payload })
+
+      expect(answer.error).toMatchObject({ code: 'invalid_request', errors: [{ path: 'payload' }] })
+      expect(requests).toEqual([])
+    },
+  )
+
   it('changes the payload of that one error, if it is open', async () => {
     const payload = { id: 17, name: 'Blue Dream' }
     const repaired = syncErrorRow({ payload, repaired_at: '2026-11-20T10:00:00+00:00' })
