@@ -1,8 +1,8 @@
 // A public product feed on loopback: one JSON file, no credentials, a few products.
-import { type Fault, faults } from './shared/faults.ts'
-import { type SimulatorAnswer, startSimulatorServer } from './shared/http-server.ts'
-import { type LoggedRequest, requestLog } from './shared/request-log.ts'
-import { seededRandom } from './shared/seeded-random.ts'
+import { type Fault, faults } from './parts/faults.ts'
+import { type SimulatorAnswer, startSimulatorServer } from './parts/http-server.ts'
+import { type LoggedRequest, requestLog } from './parts/request-log.ts'
+import { seededRandom } from './parts/seeded-random.ts'
 
 export type FeedProduct = {
   id: string

@@ -1,9 +1,9 @@
 // A Treez store on loopback: the product API of v2 and v3, its habits, and a way to bend it.
 import { generateKeyPairSync } from 'node:crypto'
-import { faults } from './shared/faults.ts'
-import { startSimulatorServer } from './shared/http-server.ts'
-import { rateLimit } from './shared/rate-limit.ts'
-import { type LoggedRequest, requestLog } from './shared/request-log.ts'
+import { faults } from './parts/faults.ts'
+import { startSimulatorServer } from './parts/http-server.ts'
+import { rateLimit } from './parts/rate-limit.ts'
+import { type LoggedRequest, requestLog } from './parts/request-log.ts'
 import { accessTokens } from './treez/access-tokens.ts'
 import { createCatalog } from './treez/catalog.ts'
 import { answerControl, type TreezControl, treezControl } from './treez/control.ts'

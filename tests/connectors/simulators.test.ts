@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign as signText } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startTreezSimulator, type TreezSimulatorOptions } from '../../scripts/simulators/treez.ts'
-import { rateLimit } from '../../scripts/simulators/shared/rate-limit.ts'
+import { rateLimit } from '../../scripts/simulators/parts/rate-limit.ts'
 import { treez } from '../../supabase/functions/_shared/connectors/treez.ts'
 
 type Envelope = {

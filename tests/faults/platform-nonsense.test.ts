@@ -1,6 +1,6 @@
 // The platform answers nonsense on the first page, in the middle, on the last: nothing is deleted for it.
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Fault } from '../../scripts/simulators/shared/faults.ts'
+import type { Fault } from '../../scripts/simulators/parts/faults.ts'
 import { startTreezSimulator, type TreezSimulator } from '../../scripts/simulators/treez.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
 import {

@@ -1,7 +1,7 @@
 // What becomes of a run when the platform misbehaves? It ends with a reason, and deletes nothing.
 import { createClient } from '@supabase/supabase-js'
 import { beforeAll, describe, expect, inject, it, vi } from 'vitest'
-import type { Fault } from '../../scripts/simulators/shared/faults.ts'
+import type { Fault } from '../../scripts/simulators/parts/faults.ts'
 import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import {
   dataApiDatabase,

@@ -1,6 +1,6 @@
 // Who may call v2? Exchanges a client id and an API key for a token that lives two hours.
 import { randomBytes } from 'node:crypto'
-import type { SimulatorAnswer } from '../shared/http-server.ts'
+import type { SimulatorAnswer } from '../parts/http-server.ts'
 import { failure } from './envelope.ts'
 import { treezTimestamp } from './product.ts'
 

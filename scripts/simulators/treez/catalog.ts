@@ -1,5 +1,5 @@
 // What does the store hold right now, in list order, and what did somebody just do to it?
-import { type SeededRandom, seededRandom } from '../shared/seeded-random.ts'
+import { type SeededRandom, seededRandom } from '../parts/seeded-random.ts'
 import { breakProduct } from './break-product.ts'
 import { generateProduct } from './generate-product.ts'
 import { type TreezProduct, treezTimestamp } from './product.ts'

@@ -1,9 +1,9 @@
 // How do tests, the demo and curl bend the simulated store? The same verbs as methods and over HTTP.
 import { z } from 'zod'
-import { type Fault, FAULT_KINDS, type Faults } from '../shared/faults.ts'
-import type { SimulatorAnswer, SimulatorRequest } from '../shared/http-server.ts'
-import type { RateLimit } from '../shared/rate-limit.ts'
-import type { RequestLog } from '../shared/request-log.ts'
+import { type Fault, FAULT_KINDS, type Faults } from '../parts/faults.ts'
+import type { SimulatorAnswer, SimulatorRequest } from '../parts/http-server.ts'
+import type { RateLimit } from '../parts/rate-limit.ts'
+import type { RequestLog } from '../parts/request-log.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { Catalog, ProductPatch } from './catalog.ts'
 import type { SignedTokens } from './signed-tokens.ts'

@@ -1,5 +1,5 @@
 // In what does Treez wrap its answers? Also when it says no, sometimes with status 200.
-import type { SimulatorAnswer } from '../shared/http-server.ts'
+import type { SimulatorAnswer } from '../parts/http-server.ts'
 
 export function failure(reason: string, detail: string, status: number): SimulatorAnswer {
   return {

@@ -1,5 +1,5 @@
 // Which products does the simulated store sell? Plausible ones, the same for the same seed.
-import type { SeededRandom } from '../shared/seeded-random.ts'
+import type { SeededRandom } from '../parts/seeded-random.ts'
 import { CATEGORY_TYPES, type CategoryType, type TreezProduct, treezTimestamp } from './product.ts'
 
 type Line = {

@@ -1,6 +1,6 @@
 // Which of the platform's addresses answer, and with what? v2 and v3 of the dispensary API.
-import type { SimulatorAnswer, SimulatorRequest } from '../shared/http-server.ts'
-import type { RateLimit } from '../shared/rate-limit.ts'
+import type { SimulatorAnswer, SimulatorRequest } from '../parts/http-server.ts'
+import type { RateLimit } from '../parts/rate-limit.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { Catalog, ProductFilter } from './catalog.ts'
 import { failure, productList } from './envelope.ts'

@@ -1,6 +1,6 @@
 // Who may call v3? Checks the token a caller signs for each request.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
-import type { SimulatorAnswer } from '../shared/http-server.ts'
+import type { SimulatorAnswer } from '../parts/http-server.ts'
 import { failure } from './envelope.ts'
 
 const LIFE_MS = 30_000
