@@ -1,6 +1,6 @@
 // What happens by itself: which streams are queued, who is woken, and what is swept away?
 import type { TransactionSql } from 'postgres'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { openTransaction } from '../support/concurrency.ts'
 import { callFunction, undone, useDatabase } from '../support/database.ts'
 import { createIntegration, type IntegrationRow } from '../support/integrations.ts'
@@ -27,6 +27,11 @@ const rings = (sql: TransactionSql) =>
 
 /** Makes the doorbell ready, as when the worker has come up since the last ring. */
 const answerWake = (sql: TransactionSql) => sql`select public.answer_wake('sync')`
+
+// what an earlier test rang and the worker of pg_net has not fetched yet would be counted here
+beforeEach(async () => {
+  await expect.poll(() => admin`select 1 from net.http_request_queue`).toHaveLength(0)
+})
 
 describe('queue-due-syncs', () => {
   /** Runs the job with the stream due in so many minutes, and answers what became of it. All undone. */
