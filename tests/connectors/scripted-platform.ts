@@ -44,9 +44,10 @@ export async function scriptedPlatform(
 
   const bodyOf = (url: URL) => {
     const total = pages.flat().length
-    const ids = stream.lookup && url.searchParams.get(stream.lookup.param)
+    const lookup = stream.read ? undefined : stream.lookup
+    const ids = lookup && url.searchParams.get(lookup.param)
     if (ids) {
-      const asked = ids.split(stream.lookup?.separator ?? ',')
+      const asked = ids.split(lookup?.separator ?? ',')
       const found = pages.flat().filter((record) => asked.includes(stream.id(record) ?? ''))
       return fixture.body(found, { page: 0, last: true, total: found.length })
     }
