@@ -4,7 +4,7 @@ import { contentHash } from '../../supabase/functions/_shared/connectors/content
 import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-record.ts'
 import { decimalText } from '../../supabase/functions/_shared/connectors/vocabulary/decimal.ts'
 import { timestampText } from '../../supabase/functions/_shared/connectors/vocabulary/timestamp.ts'
-import { Decimal } from '../../supabase/functions/_shared/contracts/products.ts'
+import { Decimal } from '../../supabase/functions/_shared/contracts/amounts.ts'
 import { sampleConnector } from './sample-connectors.ts'
 
 describe('an amount', () => {
