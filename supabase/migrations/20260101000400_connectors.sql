@@ -38,7 +38,8 @@ as $$
     slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, capabilities, streams, actions
   )
   select entry.slug, entry.name, entry.description, entry.category, entry.docs_url, entry.auth_types,
-    entry.settings_schema, entry.credentials_schema, entry.capabilities, entry.streams, entry.actions
+    entry.settings_schema, entry.credentials_schema, entry.capabilities, entry.streams,
+    coalesce(entry.actions, '[]')
   from jsonb_populate_recordset(null::public.connectors, register_connectors.catalog) as entry
   on conflict (slug) do update set
     name = excluded.name, description = excluded.description, category = excluded.category,

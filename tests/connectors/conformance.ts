@@ -25,6 +25,7 @@ import { createHttpClient } from '../../supabase/functions/_shared/http/client.t
 import { AppError } from '../../supabase/functions/_shared/platform/errors.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
+import { actionConformance, type ActionFixture } from './action-conformance.ts'
 import { faults, type OtherAnswers, scriptedPlatform } from './scripted-platform.ts'
 
 export type StreamFixture = {
@@ -50,14 +51,19 @@ export type ConnectorFixture = {
   /** A token the owner's sign-in has left, for OAuth. */
   token?: { access_token: string }
   streams: Record<string, StreamFixture>
+  actions?: Record<string, ActionFixture>
 }
 
 /** Runs the suite; `mode` tells the runs of one connector apart. */
 export function conformance(connector: Connector, fixture: ConnectorFixture, mode = ''): void {
   describe(`${connector.slug}${mode && ` (${mode})`} conforms`, () => {
-    it('brings a fixture for each of its streams', () => {
+    it('brings a fixture for each of its streams and actions', () => {
       expect(Object.keys(fixture.streams)).toEqual(Object.keys(connector.streams))
+      expect(Object.keys(fixture.actions ?? {})).toEqual(Object.keys(connector.actions))
     })
+    for (const [name, action] of Object.entries(fixture.actions ?? {})) {
+      actionConformance(connector, fixture, name, action)
+    }
     for (const [name, stream] of Object.entries(fixture.streams)) {
       describe(name, () => streamConformance(connector, fixture, name, stream))
     }
