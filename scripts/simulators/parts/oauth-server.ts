@@ -1,8 +1,9 @@
 // How does a simulated platform let our app in? An authorization server at the platform's own paths and origin.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { KoaContextWithOIDC } from 'oidc-provider'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { type ConsentPages, consentPages } from './oauth/consent.ts'
-import { type OAuthControl, oauthControl } from './oauth/control.ts'
+import { errorPage } from './oauth/consent-page.ts'
+import { type OAuthControl, oauthControl, type Person } from './oauth/control.ts'
 import type { Consent, OAuthCounters, OAuthServerOptions } from './oauth/options.ts'
 import { NEVER, oauthProvider } from './oauth/provider.ts'
 import { readBody, replayedRequest } from './oauth/replayed-request.ts'
@@ -25,7 +26,7 @@ export type OAuthServer = {
 export function oauthServer(options: OAuthServerOptions): OAuthServer {
   const store = tokenStore(() => (options.now?.() ?? new Date()).getTime())
   const consents = new Map<string, Consent>()
-  const denials = { waiting: 0 }
+  const person: Person = { denials: 0, only: null }
   const lifetimes = {
     access_token_seconds: options.access_token_seconds,
     refresh_token_seconds: options.refresh_token_seconds ?? NEVER,
@@ -46,7 +47,7 @@ export function oauthServer(options: OAuthServerOptions): OAuthServer {
     consents,
     redirectAllowed: (uri) => redirectUris === 'any' || redirectUris.includes(uri),
   })
-  const pages = consentPages(options, { provider, consents, denials, counters })
+  const pages = consentPages(options, { provider, consents, person, counters })
 
   provider.use(async (ctx, next) => {
     await next()
@@ -77,7 +78,15 @@ export function oauthServer(options: OAuthServerOptions): OAuthServer {
       const standardUrl = standardAuthorizationUrl(url, options)
       return await standard(replayedRequest(incoming, { url: standardUrl, headers }), outgoing)
     }
-    if (url.pathname.endsWith('/consent')) return await serveConsent(pages, incoming, outgoing)
+    if (url.pathname.endsWith('/consent')) {
+      return await serveConsent(pages, incoming, outgoing).catch((error: unknown) => {
+        if (!(error instanceof errors.OIDCProviderError)) throw error
+        // Pressed twice, too late, or without the cookie.
+        const { error: code, error_description: description = '' } = error
+        const page = errorPage(options.platform, { error: code, description })
+        outgoing.writeHead(400, { 'content-type': 'text/html; charset=utf-8' }).end(page)
+      })
+    }
     if (url.pathname === options.revocation_path) return await standard(incoming, outgoing)
     await standard(replayedRequest(incoming, { headers }), outgoing)
   }
@@ -111,7 +120,7 @@ export function oauthServer(options: OAuthServerOptions): OAuthServer {
       lifetimes,
       consents,
       counters,
-      denials,
+      person,
     }),
   }
 }

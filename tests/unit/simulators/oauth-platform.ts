@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest'
 import { faults } from '../../../scripts/simulators/parts/faults.ts'
 import { startSimulatorServer } from '../../../scripts/simulators/parts/http-server.ts'
 import { type Authorization, browser } from '../../../scripts/simulators/parts/oauth/browser.ts'
+import { answerOAuthControl } from '../../../scripts/simulators/parts/oauth/control-routes.ts'
 import {
   oauthServer,
   type OAuthServerOptions,
@@ -42,7 +43,7 @@ export async function startPlatform(changes: Partial<OAuthServerOptions> = {}) {
     log,
     mount: server.handle,
     answer: () => ({ status: 404, body: { error: 'not found' } }),
-    control: () => ({ status: 404, body: { error: 'no control' } }),
+    control: (request) => answerOAuthControl(request, server) ?? { status: 404 },
   })
   onTestFinished(http.stop)
 
@@ -118,6 +119,13 @@ export async function startPlatform(changes: Partial<OAuthServerOptions> = {}) {
   const read = async (answer: Response) =>
     await oauth.processAuthorizationCodeResponse(as, client, answer)
 
+  /** A verb of the control API over HTTP. */
+  const post = async (verb: string, body?: unknown) =>
+    await fetch(`${http.url}/_control/oauth/${verb}`, {
+      method: 'POST',
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+
   /** Through the whole flow: a connected account. */
   async function connect(
     account = 'ada@acme.example',
@@ -137,6 +145,6 @@ export async function startPlatform(changes: Partial<OAuthServerOptions> = {}) {
       faults: injected,
       origin: http.url,
     },
-    ...{ ask, consent, exchange, refresh, revoke, read, connect },
+    ...{ ask, consent, exchange, refresh, revoke, read, connect, post },
   }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { startPlatform } from './oauth-platform.ts'
 
 const refusal = async (answer: Response) => ({
@@ -43,9 +43,12 @@ describe('a refresh with rotation', () => {
     const platform = await startPlatform()
     const { refresh_token } = await platform.connect()
 
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => platform.refresh(refresh_token!)),
-    )
+    const arrived = vi.spyOn(platform.faults, 'next')
+    const release = platform.control.holdTokenEndpoint()
+    const calls = Array.from({ length: 20 }, () => platform.refresh(refresh_token!))
+    await vi.waitFor(() => expect(arrived).toHaveBeenCalledTimes(20))
+    release()
+    const answers = await Promise.all(calls)
 
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(400)])
     expect(platform.control.counters())
@@ -185,9 +188,11 @@ describe('trouble at the token endpoint', () => {
     const platform = await startPlatform({ rotation: false })
     const { refresh_token } = await platform.connect()
 
+    const arrived = vi.spyOn(platform.faults, 'next')
     const release = platform.control.holdTokenEndpoint()
     const held = [platform.refresh(refresh_token!), platform.refresh(refresh_token!)]
-    await fetch(`${platform.origin}/elsewhere`) // answered, though the two came before
+    await vi.waitFor(() => expect(arrived).toHaveBeenCalledTimes(2))
+    expect((await fetch(`${platform.origin}/elsewhere`)).status).toBe(404)
     const before = platform.control.counters().refreshes_granted
     release()
     await Promise.all(held.map(async (answer) => await granted(await answer)))

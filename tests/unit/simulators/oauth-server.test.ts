@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { browser } from '../../../scripts/simulators/parts/oauth/browser.ts'
 import { NEVER } from '../../../scripts/simulators/parts/oauth/provider.ts'
 import { REDIRECT_URI, startPlatform } from './oauth-platform.ts'
@@ -69,6 +69,37 @@ describe('a person who is asked', () => {
     expect(new Set(known.map((consent) => consent?.grant)).size).toBe(3)
   })
 
+  it('may have two questions open at once', async () => {
+    const platform = await startPlatform()
+    const [tabs, stopAt] = [browser(), REDIRECT_URI]
+    const first = await platform.ask()
+    const second = await platform.ask()
+    const [one, two] = [await tabs.open(first.url), await tabs.open(second.url)]
+
+    const landed = [
+      await tabs.press(two, 'allow', { account: 'bob' }, { stopAt }),
+      await tabs.press(one, 'allow', { account: 'ada' }, { stopAt }),
+    ]
+
+    const states = landed.map((page) => new URL(page.url).searchParams.get('state'))
+    expect(states).toEqual([second.state, first.state])
+    expect(platform.control.consents().map(({ account }) => account)).toEqual(['bob', 'ada'])
+  })
+
+  it('answers once: pressing again, or from another browser, is no consent', async () => {
+    const platform = await startPlatform()
+    const [one, stopAt] = [browser(), REDIRECT_URI]
+    const question = await one.open((await platform.ask()).url)
+
+    const stranger = await browser().press(question, 'allow', {}, { stopAt })
+    const first = await one.press(question, 'allow', {}, { stopAt })
+    const again = await one.press(question, 'allow', {}, { stopAt })
+
+    expect([stranger.status, again.status]).toEqual([400, 400])
+    expect(new URL(first.url).searchParams.get('code')).toBeTruthy()
+    expect(platform.control.counters().consents_given).toBe(1)
+  })
+
   it('is not sent to an address the app did not register, nor asked by an unknown app', async () => {
     const platform = await startPlatform()
     const open = async (parameters: Record<string, string>) =>
@@ -116,6 +147,19 @@ describe('scopes', () => {
     expect(some.scope).toBe('products:write')
     expect(all.scope).toBe('products:read products:write')
     expect(new URL(unknown.url).searchParams.get('error')).toBe('invalid_scope')
+  })
+
+  it('may be granted in part', async () => {
+    const platform = await startPlatform()
+    const scope = 'products:read products:write'
+
+    platform.control.allowOnlyNextTime(['products:write'])
+    const part = await platform.connect(undefined, { scope })
+    const whole = await platform.connect(undefined, { scope })
+
+    expect(part.scope).toBe('products:write')
+    expect(platform.server.verify(part.access_token)?.scopes).toEqual(['products:write'])
+    expect(whole.scope).toBe(scope)
   })
 
   it('may be parted by commas', async () => {
@@ -220,6 +264,20 @@ describe('the exchange of a code', () => {
     })
 
     expect((await platform.connect()).access_token).toBeTruthy()
+  })
+
+  it('says nothing on the console, which belongs to the tests', async () => {
+    const said = (['log', 'info', 'warn', 'error'] as const).map((level) =>
+      vi.spyOn(console, level).mockImplementation(() => undefined)
+    )
+    onTestFinished(() => said.forEach((spy) => spy.mockRestore()))
+    const platform = await startPlatform({ scopes: ['openid', 'offline_access'] })
+
+    const { refresh_token } = await platform.connect(undefined, { scope: null })
+    await platform.revoke(refresh_token!)
+    await platform.refresh(refresh_token!)
+
+    expect(said.flatMap((spy) => spy.mock.calls)).toEqual([])
   })
 })
 

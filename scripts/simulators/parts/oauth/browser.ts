@@ -89,7 +89,7 @@ export function browser(): Browser {
     const form = firstForm(page.body)
     const pressed = form?.buttons.find(({ value, label }) => value === button || label === button)
     if (!form || !pressed) {
-      const shown = page.body.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').slice(0, 300)
+      const shown = page.body.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim()
       throw new Error(`no button ${button} at ${page.url}, which shows (${page.status}) ${shown}`)
     }
     const filled = new URLSearchParams({ ...form.fields, ...fields })
@@ -110,12 +110,8 @@ export function browser(): Browser {
     press,
     async authorize(url, { account, decision = 'allow', ...options } = {}) {
       const question = await open(url, options)
-      return await press(
-        question,
-        decision,
-        (account === undefined ? {} : { account }) as Record<string, string>,
-        options,
-      )
+      const fields: Record<string, string> = account === undefined ? {} : { account }
+      return await press(question, decision, fields, options)
     },
   }
 }

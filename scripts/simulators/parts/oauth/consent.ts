@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Provider } from 'oidc-provider'
 import { consentPage } from './consent-page.ts'
+import type { Person } from './control.ts'
 import type { Consent, OAuthCounters, OAuthServerOptions } from './options.ts'
 import { NO_SCOPE } from './provider.ts'
 
@@ -15,11 +16,11 @@ export function consentPages(
   parts: {
     provider: Provider
     consents: Map<string, Consent>
-    denials: { waiting: number }
+    person: Person
     counters: OAuthCounters
   },
 ): ConsentPages {
-  const { provider, consents, denials, counters } = parts
+  const { provider, consents, person, counters } = parts
   return {
     async show(incoming, outgoing) {
       const { params } = await provider.interactionDetails(incoming, outgoing)
@@ -34,9 +35,9 @@ export function consentPages(
     async decide(incoming, outgoing, form) {
       const { params } = await provider.interactionDetails(incoming, outgoing)
       const account = form.get('account') ?? ''
-      const denied = form.get('decision') !== 'allow' || denials.waiting > 0
+      const denied = form.get('decision') !== 'allow' || person.denials > 0
       if (denied) {
-        denials.waiting = Math.max(0, denials.waiting - 1)
+        person.denials = Math.max(0, person.denials - 1)
         counters.consents_denied += 1
         return await provider.interactionFinished(incoming, outgoing, {
           error: 'access_denied',
@@ -45,17 +46,21 @@ export function consentPages(
       }
       if (account === '') return void outgoing.writeHead(400).end('an account is needed')
 
-      const scopes = String(params['scope']).split(' ')
+      const asked = String(params['scope']).split(' ')
+      const { only } = person
+      person.only = null
+      const allowed = asked.filter((scope) => only?.includes(scope) ?? true)
       const grant = new provider.Grant({
         accountId: account,
         clientId: String(params['client_id']),
       })
-      grant.addOIDCScope(scopes.join(' '))
+      grant.addOIDCScope(allowed.join(' '))
+      grant.rejectOIDCScope(asked.filter((scope) => !allowed.includes(scope)).join(' '))
       const grantId = await grant.save()
       consents.set(grantId, {
         grant: grantId,
         account,
-        scopes: scopesOf(params),
+        scopes: allowed.filter((scope) => scope !== NO_SCOPE),
         parameters: { ...params },
       })
       counters.consents_given += 1

@@ -10,6 +10,8 @@ export type WhichGrants = { account?: string; access_token?: string; refresh_tok
 export type OAuthControl = {
   /** The person says no next time, whatever button is pressed. */
   denyNextConsent(): void
+  /** The person allows only these of the scopes asked for next time, as where each has a box to tick. */
+  allowOnlyNextTime(scopes: readonly string[]): void
   /** Ends the grants' access tokens now; their refresh tokens stay good. */
   expireAccessTokens(which?: WhichGrants): void
   /** Ends the grants' refresh tokens now, as one not used for too long. */
@@ -25,6 +27,7 @@ export type OAuthControl = {
   /** For tokens issued from now on. */
   setLifetimes(lifetimes: Partial<Lifetimes>): void
   counters(): OAuthCounters
+  /** The grants that stand. */
   consents(): Consent[]
 }
 
@@ -37,6 +40,9 @@ export type TokenFailure = {
   times?: number | null
 }
 
+/** What the person will do at the next consents, whatever button is pressed. */
+export type Person = { denials: number; only: readonly string[] | null }
+
 export type ControlParts = {
   options: OAuthServerOptions
   store: TokenStore
@@ -44,7 +50,7 @@ export type ControlParts = {
   lifetimes: Lifetimes
   consents: Map<string, Consent>
   counters: OAuthCounters
-  denials: { waiting: number }
+  person: Person
 }
 
 export function oauthControl(parts: ControlParts): OAuthControl {
@@ -66,7 +72,8 @@ export function oauthControl(parts: ControlParts): OAuthControl {
     }
   }
   return {
-    denyNextConsent: () => void (parts.denials.waiting += 1),
+    denyNextConsent: () => void (parts.person.denials += 1),
+    allowOnlyNextTime: (scopes) => void (parts.person.only = scopes),
     expireAccessTokens: (which) => expire('AccessToken', which),
     expireRefreshTokens: (which) => expire('RefreshToken', which),
     revokeGrants(which) {
@@ -99,6 +106,6 @@ export function oauthControl(parts: ControlParts): OAuthControl {
     loseNextTokenAnswer: () => void faults.set({ kind: 'lost_answer', path }),
     setLifetimes: (lifetimes) => void Object.assign(parts.lifetimes, lifetimes),
     counters: () => ({ ...parts.counters }),
-    consents: () => [...consents.values()],
+    consents: () => [...consents.values()].filter(({ grant }) => store.read('Grant', grant)),
   }
 }
