@@ -24,7 +24,7 @@ function scopes({ scope, requiredScope }: OAuth2): string {
   const asked = `Give it the scopes that a sign-in asks for: ${codeList(scope.split(' '))}.`
   return requiredScope === undefined
     ? asked
-    : `${asked} An owner who leaves out ${codeList(requiredScope.split(' '))} is not connected.`
+    : `${asked} Without ${codeList(requiredScope.split(' '))} an owner is not connected.`
 }
 
 function facts(auth: OAuth2, method: string): string[] {

@@ -118,7 +118,7 @@ describe('the page of a connector', () => {
     expect(part).toContain('With `auth` = `oauth` (kind: `oauth2`):')
     expect(part).toContain('<project url>/functions/v1/oauth-callback')
     expect(part).toContain('`rows:read`, `rows:write` and `me`')
-    expect(part).toContain('An owner who leaves out `rows:read` is not connected.')
+    expect(part).toContain('Without `rows:read` an owner is not connected.')
     expect(part).toContain(
       `OAUTH_CLIENTS='{"acme":{"client_id":"…","client_secret":"…"}}'`,
     )
