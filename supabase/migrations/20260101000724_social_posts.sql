@@ -13,10 +13,10 @@ create table public.social_posts (
   permalink text,
   conversation_id text,
   reply_to_id text,
-  like_count int, -- null in these: the platform does not count, or does not tell us
-  reply_count int,
-  repost_count int,
-  quote_count int,
+  like_count bigint, -- null in these: the platform does not count, or does not tell us
+  reply_count bigint,
+  repost_count bigint,
+  quote_count bigint,
   impression_count bigint,
   media_urls text[] not null default '{}',
   sentiment_score numeric(3, 2), -- by an English word list: a hint, not a judgement

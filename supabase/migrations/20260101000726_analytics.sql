@@ -44,7 +44,7 @@ begin
   post_days as (
     select post.organization_id, post.integration_id, post.source, (post.published_at at time zone 'utc')::date as day,
       count(*) as post_count,
-      sum(coalesce(post.like_count, 0)::bigint + coalesce(post.reply_count, 0) + coalesce(post.repost_count, 0) + coalesce(post.quote_count, 0))
+      sum(coalesce(post.like_count, 0) + coalesce(post.reply_count, 0) + coalesce(post.repost_count, 0) + coalesce(post.quote_count, 0))
         filter (where coalesce(post.like_count, post.reply_count, post.repost_count, post.quote_count) is not null) as engagement,
       sum(post.impression_count) as impressions
     from public.organizations as organization
