@@ -3,7 +3,8 @@
 -- Which table holds which stream. A stream is added by one row here and one table with the shared columns.
 create table private.stream_tables (
   stream text primary key,
-  table_name regclass not null unique
+  table_name regclass not null unique,
+  local_columns text[] not null default '{}' -- the table's columns that no platform brings
 );
 alter table private.stream_tables enable row level security;
 insert into private.stream_tables (stream, table_name) values ('products', 'public.products');
@@ -38,7 +39,9 @@ as $$
   where attribute.attrelid = record_columns.synced_table and attribute.attnum > 0 and not attribute.attisdropped
     and attribute.attname not in ('id', 'organization_id', 'integration_id', 'source', 'source_id', 'source_data',
       'source_updated_at', 'content_hash', 'last_synced_at', 'source_deleted_at', 'absent_at', 'deleted_at',
-      'created_at', 'updated_at');
+      'created_at', 'updated_at')
+    and attribute.attname <> all (coalesce((
+      select known.local_columns from private.stream_tables as known where known.table_name = record_columns.synced_table), '{}'));
 $$;
 
 create function private.stream_has_rows(integration_id uuid, stream text)

@@ -1,6 +1,7 @@
 // What a platform's answer means for us: a body to read, or an error that says who can act.
 import { AppError, type ErrorCode, ERRORS } from '../platform/errors.ts'
 import { isSecretName, redactText } from '../platform/redact.ts'
+import type { Body } from './body.ts'
 import { readRetryAfter } from './retry.ts'
 
 /** An answer as it came, its body read. `secrets` are the credentials that were sent. */
@@ -9,7 +10,7 @@ export type Answer = {
   url: URL
   status: number
   headers: Headers
-  text: string
+  body: Body
   secrets: string[]
 }
 
@@ -22,7 +23,7 @@ export class ProviderAnswer extends Error {
 
   constructor(answer: Answer) {
     // redacted before it is cut, or half a token could stay at the end
-    const excerpt = redactText(answer.text.slice(0, 4_000), answer.secrets).slice(0, 300)
+    const excerpt = redactText(answer.body.text.slice(0, 4_000), answer.secrets).slice(0, 300)
     super(`${answer.method} ${answer.url.host} answered ${answer.status}: ${excerpt}`)
     this.status = answer.status
     this.excerpt = excerpt
@@ -61,10 +62,10 @@ const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1
 /** Parses the body as JSON; throws `provider_bad_answer`, also for a web page sent as 200. */
 export function readJson(answer: Answer): unknown {
   const isPage = /\bhtml\b/i.test(answer.headers.get('content-type') ?? '') ||
-    /^\s*</.test(answer.text)
+    /^\s*</.test(answer.body.text)
   if (!isPage) {
     try {
-      return JSON.parse(answer.text)
+      return JSON.parse(answer.body.text)
     } catch {
       // the parser's message quotes the text, which may hold what was sent; the excerpt does not
     }

@@ -1,5 +1,20 @@
 // Reads a body up to a limit and never leaves one half-read: an unread body blocks its connection.
 
+/** A body that was read whole: bytes, and the text in them for whoever asks. */
+export class Body {
+  readonly bytes: Uint8Array
+  #text: string | undefined
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+
+  /** Decoded as UTF-8 when first asked for: an image never is. */
+  get text(): string {
+    return this.#text ??= new TextDecoder().decode(this.bytes)
+  }
+}
+
 /** The body is larger than `maxBytes`. What was unread has been cancelled. */
 export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge'

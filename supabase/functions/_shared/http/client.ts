@@ -166,7 +166,10 @@ function toResponse(answer: Answer): HttpResponse {
     status: answer.status,
     headers: answer.headers,
     url: answer.url.href,
-    text: answer.text,
+    bytes: answer.body.bytes,
+    get text() {
+      return answer.body.text
+    },
     json: () => readJson(answer),
   }
 }
