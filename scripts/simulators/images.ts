@@ -4,6 +4,7 @@
 //   /flaky/<times>/<name>     500 so many times, then a PNG
 //   /status/<status>/<name>   that status; 429 and 503 with Retry-After: 3600
 //   /slow/<ms>/<name>         a PNG, late
+//   /held/<seed>/<name>       a PNG, once release() is called
 //   /silent/<name>            nothing, ever
 //   /page/<name>, /svg/<name> a web page, an SVG, whatever the name and the type it claims
 //   /large/<bytes>/<name>     a PNG followed by zeros, announced; /endless/… never ends
@@ -19,6 +20,8 @@ export type ImageSimulator = {
   requests: string[]
   /** The most that were being answered at once. */
   readonly mostAtOnce: number
+  /** Answers what is held, and holds nothing from now on. */
+  release(): void
   stop(): Promise<void>
 }
 
@@ -29,11 +32,12 @@ export async function startImageSimulator(
   const requests: string[] = []
   let atOnce = 0
   let mostAtOnce = 0
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const server = createServer((request, response) => {
     requests.push(request.url ?? '')
     mostAtOnce = Math.max(mostAtOnce, ++atOnce)
     response.on('close', () => atOnce--)
-    answer(request, response, requests)
+    answer(request, response, { requests, released })
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -45,6 +49,7 @@ export async function startImageSimulator(
     get mostAtOnce() {
       return mostAtOnce
     },
+    release,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -53,7 +58,11 @@ export async function startImageSimulator(
   }
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, requests: string[]): void {
+function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { requests, released }: { requests: string[]; released: Promise<void> },
+): void {
   const url = new URL(request.url ?? '/', 'http://localhost')
   const [, kind, argument = ''] = url.pathname.split('/')
   const number = Number(argument)
@@ -74,6 +83,8 @@ function answer(request: IncomingMessage, response: ServerResponse, requests: st
       return void send('text/html', '<h1>No</h1>', number)
     case 'slow':
       return void setTimeout(() => send('image/png', makePng(number)), number)
+    case 'held':
+      return void released.then(() => send('image/png', makePng(number)))
     case 'silent':
       return
     case 'page':

@@ -92,9 +92,11 @@ create table private.image_changes (
 alter table private.image_changes enable row level security;
 
 -- Statement by statement, so that a page of records is noted in one insert. What keeps its address is not noted.
+-- Definer's rights: where an owner deletes their organization, links are cleared by the cascade in the owner's name.
 create function private.note_image_changes()
 returns trigger
 language plpgsql
+security definer
 set search_path = ''
 as $$
 declare

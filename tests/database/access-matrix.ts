@@ -119,6 +119,19 @@ export const ACCESS: Record<string, TableAccess> = {
     change: `name = 'Renamed'`,
     ...readOnly,
   },
+  media_assets: {
+    row: ofOrganization,
+    newRow: `(organization_id, content_hash, content_type, byte_size, storage_path)
+       select :organization_id, repeat('b', 64), 'image/png', 1, concat(:organization_id, '/bb/', repeat('b', 64), '.png')`,
+    change: `content_type = 'image/gif'`,
+    ...readOnly,
+  },
+  media_sources: {
+    row: ofOrganization,
+    newRow: `(organization_id, url) select :organization_id, 'https://images.example/made-up.png'`,
+    change: `run_at = now()`,
+    ...readOnly,
+  },
 }
 
 /** Columns that signed-in people may update; where row level security lets them. */
@@ -149,11 +162,14 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.acquire_request(text, numeric, integer)',
     'public.answer_wake(text)',
     'public.apply_records(uuid, text, jsonb, jsonb, text)',
+    'public.claim_images(uuid, integer, integer)',
     'public.claim_sync_run(uuid, uuid, integer)',
     'public.connect_integration(uuid, text, text, text, jsonb, jsonb, integer, uuid, text, timestamp with time zone)',
     'public.delete_absent(uuid, uuid, text[], jsonb, boolean)',
     'public.disconnect_integration(uuid, boolean, uuid)',
+    'public.finish_images(uuid, jsonb, boolean)',
     'public.finish_sync_run(uuid, uuid, text, jsonb)',
+    'public.has_media_asset(uuid, text)',
     'public.list_absent(uuid, uuid, text, integer)',
     'public.list_open_sync_errors(uuid, text, uuid[], uuid, integer)',
     'public.next_sync_run_at()',
@@ -163,6 +179,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.record_replay(uuid, jsonb)',
     'public.release_sync_run(uuid, uuid, integer, jsonb)',
     'public.report_request(text, text, integer)',
+    'public.request_images(uuid, boolean, uuid)',
     'public.restart_sync_run(uuid, uuid)',
     'public.save_integration_token(uuid, text, timestamp with time zone, uuid)',
     'public.start_sync(uuid, text, text, text, boolean, uuid, boolean)',

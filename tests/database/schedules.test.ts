@@ -204,6 +204,11 @@ describe('queue-due-syncs', () => {
         schedule: '* * * * *',
         command: 'select private.queue_due_syncs()',
       },
+      {
+        jobname: 'ring-for-images',
+        schedule: '* * * * *',
+        command: 'select private.ring_for_images()',
+      },
     ])
   })
 })
