@@ -79,7 +79,7 @@ async function exchange(
       if (!target) {
         const declared = Number(response.headers.get('content-length'))
         if (declared > options.maxResponseBytes) throw new BodyTooLarge(options.maxResponseBytes)
-        const body = new Body(await readBody(response.body, options.maxResponseBytes))
+        const body = new Body(await readBody(response.body, options.maxResponseBytes, declared))
         const secrets = sentSecrets({ url, headers, body: request.body }, plain)
         return { method, url, status: response.status, headers: response.headers, body, secrets }
       }

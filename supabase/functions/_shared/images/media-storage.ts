@@ -39,6 +39,23 @@ export function supabaseStorage(
   }
 }
 
+/** Above it a file goes up alone: fetch copies what it sends, and a worker has 256 MB for everything. */
+const LARGE_BYTES = 1024 * 1024
+
+/** The same Storage, sending one large file at a time. */
+export function oneLargeAtATime(storage: MediaStorage): MediaStorage {
+  let last: Promise<void> = Promise.resolve()
+  return {
+    put(path, bytes, contentType) {
+      const send = () => storage.put(path, bytes, contentType)
+      if (bytes.byteLength <= LARGE_BYTES) return send()
+      const turn = last.then(send)
+      last = turn.catch(() => {}) // how it went is its own caller's business
+      return turn
+    },
+  }
+}
+
 /** ASCII, whatever the image was called; the first folder is what the bucket's policy asks for. */
 export function mediaPath(organizationId: string, contentHash: string, extension: string): string {
   return `${organizationId}/${contentHash.slice(0, 2)}/${contentHash}.${extension}`
