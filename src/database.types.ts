@@ -55,6 +55,7 @@ export type Database = {
       }
       'connectors': {
         Row: {
+          'actions': NonNullable<Json>
           'auth_types': (string)[]
           'available': boolean
           'capabilities': (string)[]
@@ -70,6 +71,7 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
+          'actions'?: NonNullable<Json>
           'auth_types': (string)[]
           'available'?: boolean
           'capabilities'?: (string)[]
@@ -84,6 +86,7 @@ export type Database = {
           'updated_at'?: string
         }
         Update: {
+          'actions'?: NonNullable<Json>
           'auth_types'?: (string)[]
           'available'?: boolean
           'capabilities'?: (string)[]
@@ -101,6 +104,7 @@ export type Database = {
       }
       'integrations': {
         Row: {
+          'account': NonNullable<Json>
           'connected_at': string | null
           'connector': string
           'consecutive_failures': number
@@ -121,6 +125,7 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
+          'account'?: NonNullable<Json>
           'connected_at'?: string | null
           'connector': string
           'consecutive_failures'?: number
@@ -140,6 +145,7 @@ export type Database = {
           'updated_at'?: string
         }
         Update: {
+          'account'?: NonNullable<Json>
           'connected_at'?: string | null
           'connector'?: string
           'consecutive_failures'?: number
@@ -655,6 +661,7 @@ export type Database = {
           'last_full_sync_at': string | null
           'mass_delete_percent': number
           'next_sync_at': string
+          'offered': boolean
           'organization_id': string
           'stream': string
           'updated_at': string
@@ -673,6 +680,7 @@ export type Database = {
           'last_full_sync_at'?: string | null
           'mass_delete_percent'?: number
           'next_sync_at'?: string
+          'offered'?: boolean
           'organization_id': string
           'stream': string
           'updated_at'?: string
@@ -690,6 +698,7 @@ export type Database = {
           'last_full_sync_at'?: string | null
           'mass_delete_percent'?: number
           'next_sync_at'?: string
+          'offered'?: boolean
           'organization_id'?: string
           'stream'?: string
           'updated_at'?: string
@@ -711,7 +720,12 @@ export type Database = {
     Functions: {
       'accept_invitation': { Args: { 'token': string }; Returns: string }
       'acquire_request': {
-        Args: { 'p_burst'?: number; 'p_key': string; 'p_requests_per_second': number }
+        Args: {
+          'p_burst'?: number
+          'p_cost'?: number
+          'p_key': string
+          'p_requests_per_second': number
+        }
         Returns: Json
       }
       'answer_wake': { Args: { 'p_worker': string }; Returns: undefined }
@@ -736,6 +750,7 @@ export type Database = {
       'connect_integration': {
         Args: {
           'p_access_token'?: string
+          'p_account'?: Json
           'p_actor_id'?: string
           'p_connector': string
           'p_credentials': Json
@@ -743,10 +758,12 @@ export type Database = {
           'p_name': string
           'p_organization_id': string
           'p_settings': Json
+          'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number
           'p_token_expires_at'?: string
         }
         Returns: {
+          'account': NonNullable<Json>
           'connected_at': string | null
           'connector': string
           'consecutive_failures': number
@@ -800,6 +817,7 @@ export type Database = {
       'disconnect_integration': {
         Args: { 'p_actor_id'?: string; 'p_delete_data'?: boolean; 'p_integration_id': string }
         Returns: {
+          'account': NonNullable<Json>
           'connected_at': string | null
           'connector': string
           'consecutive_failures': number
@@ -928,6 +946,7 @@ export type Database = {
       'record_integration_check': {
         Args: { 'p_error'?: Json; 'p_integration_id': string }
         Returns: {
+          'account': NonNullable<Json>
           'connected_at': string | null
           'connector': string
           'consecutive_failures': number
@@ -975,7 +994,7 @@ export type Database = {
         Returns: Json
       }
       'restart_sync_run': {
-        Args: { 'p_lease_token': string; 'p_sync_log_id': string }
+        Args: { 'p_full'?: boolean; 'p_lease_token': string; 'p_sync_log_id': string }
         Returns: undefined
       }
       'save_integration_token': {
@@ -1029,16 +1048,19 @@ export type Database = {
       'update_integration': {
         Args: {
           'p_access_token'?: string
+          'p_account'?: Json
           'p_actor_id'?: string
           'p_credentials'?: Json
           'p_integration_id': string
           'p_name'?: string
           'p_paused'?: boolean
           'p_settings'?: Json
+          'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number
           'p_token_expires_at'?: string
         }
         Returns: {
+          'account': NonNullable<Json>
           'connected_at': string | null
           'connector': string
           'consecutive_failures': number

@@ -10,6 +10,7 @@ create table public.integrations (
   name text not null,
   status text not null default 'pending',
   settings jsonb not null default '{}',
+  account jsonb not null default '{}', -- what the platform says of the account, such as its region; never a secret
   sync_interval_minutes int not null default 60,
   consecutive_failures int not null default 0,
   last_error jsonb, -- { code, message, next }
@@ -26,6 +27,7 @@ create table public.integrations (
   constraint integrations_name_is_1_to_200_characters check (length(btrim(name)) between 1 and 200),
   constraint integrations_status_is_known check (status in ('pending', 'connected', 'paused', 'error', 'disconnected')),
   constraint integrations_settings_is_an_object check (jsonb_typeof(settings) = 'object'),
+  constraint integrations_account_is_an_object check (jsonb_typeof(account) = 'object'),
   constraint integrations_interval_is_1_minute_to_7_days check (sync_interval_minutes between 1 and 10080),
   constraint integrations_connected_account_is_known check (status = 'pending' or external_account_id is not null)
 );
@@ -146,7 +148,8 @@ $$;
 create function public.connect_integration(
   p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb,
   p_credentials jsonb, p_sync_interval_minutes int default null, p_actor_id uuid default null,
-  p_access_token text default null, p_token_expires_at timestamptz default null
+  p_access_token text default null, p_token_expires_at timestamptz default null,
+  p_account jsonb default '{}', p_streams text[] default null
 )
 returns public.integrations
 language plpgsql
@@ -164,31 +167,33 @@ begin
     perform private.refuse('connector_not_found', format('There is no connector %s.', p_connector));
   end if;
   insert into public.integrations as held (
-    organization_id, connector, external_account_id, name, status, settings, sync_interval_minutes, connected_at, created_by
+    organization_id, connector, external_account_id, name, status, settings, account, sync_interval_minutes,
+    connected_at, created_by
   )
   values (
-    p_organization_id, p_connector, p_external_account_id, p_name, 'connected', p_settings,
+    p_organization_id, p_connector, p_external_account_id, p_name, 'connected', p_settings, p_account,
     coalesce(p_sync_interval_minutes, 60), now(), p_actor_id
   )
   on conflict on constraint integrations_account_is_connected_once do update set
-    name = excluded.name, settings = excluded.settings, status = 'connected', consecutive_failures = 0,
+    name = excluded.name, settings = excluded.settings, account = excluded.account, status = 'connected', consecutive_failures = 0,
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
     last_error = null, connected_at = now(), disconnected_at = null
   returning * into connected;
   perform private.store_credentials(connected.id, p_credentials, p_access_token, p_token_expires_at);
-  perform private.ensure_streams(connected.id);
+  perform private.ensure_streams(connected.id, p_streams);
   return connected;
 end;
 $$;
 grant execute on function
-  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz) to service_role;
+  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz, jsonb, text[]) to service_role;
 
 -- Changes only what is given. `paused` true holds the schedule and refuses runs; false lifts it. A token is
 -- kept only with the credentials it was made with.
 create function public.update_integration(
   p_integration_id uuid, p_name text default null, p_settings jsonb default null, p_credentials jsonb default null,
   p_sync_interval_minutes int default null, p_paused boolean default null, p_actor_id uuid default null,
-  p_access_token text default null, p_token_expires_at timestamptz default null
+  p_access_token text default null, p_token_expires_at timestamptz default null,
+  p_account jsonb default null, p_streams text[] default null
 )
 returns public.integrations
 language plpgsql
@@ -204,6 +209,7 @@ begin
   update public.integrations as held set
     name = coalesce(p_name, held.name),
     settings = coalesce(p_settings, held.settings),
+    account = coalesce(p_account, held.account),
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
     status = case
       when p_paused and held.status in ('connected', 'error') then 'paused'
@@ -227,6 +233,9 @@ begin
   if changed.status = 'paused' then
     perform private.end_open_runs(changed.id, 'integration_paused', 'The integration was paused while this run was open.');
   end if;
+  if p_streams is not null then
+    perform private.ensure_streams(changed.id, p_streams);
+  end if;
   -- a new rhythm, a repaired account and a lifted pause all start with a run now
   if p_sync_interval_minutes is not null or is_proved or p_paused is false then
     update public.sync_streams set next_sync_at = now() where integration_id = changed.id;
@@ -235,7 +244,7 @@ begin
 end;
 $$;
 grant execute on function
-  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz) to service_role;
+  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz, jsonb, text[]) to service_role;
 
 -- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise.
 create function public.disconnect_integration(

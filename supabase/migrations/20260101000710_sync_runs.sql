@@ -1,7 +1,8 @@
 -- A run from being asked for to its end: start, claim, release, restart, finish.
 
--- Makes the rows for the streams a connector offers; those that are there are due now.
-create function private.ensure_streams(integration_id uuid)
+-- Makes the rows for the streams a connector offers, or for those of them that are named; those that are
+-- there are due now. One that the account no longer has is kept, and synced no more.
+create function private.ensure_streams(integration_id uuid, streams text[] default null)
 returns void
 language sql
 set search_path = ''
@@ -12,7 +13,11 @@ as $$
   join public.connectors as connector on connector.slug = integration.connector
   cross join jsonb_array_elements(connector.streams) as stream (entry)
   where integration.id = ensure_streams.integration_id
-  on conflict (integration_id, stream) do update set next_sync_at = now();
+    and (ensure_streams.streams is null or stream.entry ->> 'name' = any (ensure_streams.streams))
+  on conflict (integration_id, stream) do update set next_sync_at = now(), offered = true;
+  update public.sync_streams as stream set offered = false
+  where stream.integration_id = ensure_streams.integration_id
+    and ensure_streams.streams is not null and not stream.stream = any (ensure_streams.streams);
 $$;
 
 -- Asks for a run of one stream, and answers the log of the run that will do it. A run that is already
@@ -240,8 +245,9 @@ $$;
 grant execute on function public.release_sync_run(uuid, uuid, int, jsonb) to service_role;
 
 -- Starts a run's reading over: its place at the platform is no longer known, or what it saw was lost.
--- Three times at most: a platform that forgets every place would be read for ever.
-create function public.restart_sync_run(p_sync_log_id uuid, p_lease_token uuid)
+-- Three times at most: a platform that forgets every place would be read for ever. p_full: as a full run,
+-- because the place of the run before is what the platform forgot.
+create function public.restart_sync_run(p_sync_log_id uuid, p_lease_token uuid, p_full boolean default false)
 returns void
 language plpgsql
 security definer
@@ -254,11 +260,13 @@ begin
     perform private.refuse('provider_cursor_expired', 'The list had to be read from the start again three times.');
   end if;
   update private.sync_runs set progress = '{}', restart_count = run.restart_count + 1 where sync_log_id = p_sync_log_id;
-  update public.sync_logs set fetched_count = 0, unchanged_count = 0, error_count = 0 where id = p_sync_log_id;
+  update public.sync_logs set fetched_count = 0, unchanged_count = 0, error_count = 0,
+    mode = case when p_full then 'full' else mode end
+  where id = p_sync_log_id;
   delete from private.sync_seen where sync_log_id = p_sync_log_id;
 end;
 $$;
-grant execute on function public.restart_sync_run(uuid, uuid) to service_role;
+grant execute on function public.restart_sync_run(uuid, uuid, boolean) to service_role;
 
 -- How long to wait after the n-th failure in a row before the schedule tries again.
 create function private.failure_pause(failure_count int)
@@ -326,10 +334,12 @@ begin
     end if;
     update public.sync_streams set
       -- never ahead of our own clock: one record dated in the future would hide every later change
-      cursor = jsonb_build_object('since', case
-        when run.progress ->> 'watermark' is null then (cursor ->> 'since')::timestamptz
-        else least((run.progress ->> 'watermark')::timestamptz, log.started_at)
-      end),
+      cursor = jsonb_build_object(
+        'since', case
+          when run.progress ->> 'watermark' is null then (cursor ->> 'since')::timestamptz
+          else least((run.progress ->> 'watermark')::timestamptz, log.started_at)
+        end,
+        'bookmark', coalesce(nullif(run.progress -> 'new_bookmark', 'null'), cursor -> 'bookmark')),
       last_full_sync_at = case when log.mode = 'full' then log.started_at else last_full_sync_at end,
       next_sync_at = now() + make_interval(mins => integration.sync_interval_minutes)
     where integration_id = run.integration_id and stream = run.stream;

@@ -88,7 +88,7 @@ begin
     select stream.integration_id, stream.stream, integration.sync_interval_minutes
     from public.sync_streams as stream
     join public.integrations as integration on integration.id = stream.integration_id
-    where stream.enabled and stream.direction in ('in', 'both') and stream.next_sync_at <= now()
+    where stream.enabled and stream.offered and stream.direction in ('in', 'both') and stream.next_sync_at <= now()
       and integration.status in ('connected', 'error')
     order by stream.next_sync_at
     limit 500

@@ -4,7 +4,7 @@ import { contentHash } from '../../supabase/functions/_shared/connectors/content
 import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-record.ts'
 import { decimalText } from '../../supabase/functions/_shared/connectors/vocabulary/decimal.ts'
 import { timestampText } from '../../supabase/functions/_shared/connectors/vocabulary/timestamp.ts'
-import { Decimal } from '../../supabase/functions/_shared/contracts/products.ts'
+import { Decimal } from '../../supabase/functions/_shared/contracts/amounts.ts'
 import { sampleConnector } from './sample-connectors.ts'
 
 describe('an amount', () => {
@@ -147,7 +147,10 @@ describe('a mapping that trips over one record', () => {
       },
     }
 
-    const result = parseRecord(tripping, 'products', { id: 'a', title: 'Stool' }, { settings: {} })
+    const result = parseRecord(tripping, 'products', { id: 'a', title: 'Stool' }, {
+      settings: {},
+      account: {},
+    })
 
     expect(result).toEqual({
       ok: false,
@@ -156,7 +159,10 @@ describe('a mapping that trips over one record', () => {
       message: 'record: cannot be mapped: no such tier',
       issues: [{ path: '', message: 'cannot be mapped: no such tier' }],
     })
-    expect(parseRecord(connector, 'products', { id: 'a', title: 'Stool' }, { settings: {} }).ok)
+    expect(
+      parseRecord(connector, 'products', { id: 'a', title: 'Stool' }, { settings: {}, account: {} })
+        .ok,
+    )
       .toBe(true)
   })
 })

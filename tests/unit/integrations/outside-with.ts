@@ -43,6 +43,7 @@ export function feedIntegration(url: string, change: Partial<Integration> = {}):
     name: 'Corner shop',
     status: 'connected',
     settings: { url, currency: 'USD' },
+    account: {},
     sync_interval_minutes: 60,
     consecutive_failures: 0,
     last_error: null,

@@ -23,6 +23,7 @@ export const Integration = z.object({
   name: z.string(),
   status: IntegrationStatus,
   settings,
+  account: z.record(z.string(), z.string()), // what the platform says of the account: its region, its ids
   sync_interval_minutes: z.int(),
   consecutive_failures: z.int().nonnegative(), // three put the integration into `error`
   last_error: ErrorSummary.nullable(),
@@ -62,7 +63,7 @@ export const connectIntegration = contract({
     'organization_not_found',
     'not_a_manager',
     'connector_not_found',
-    'sign_in_not_supported',
+    'sign_in_required',
     'invalid_settings', // also: the platform knows nothing at this address
     'invalid_credentials', // also: the platform refused them
     ...PROVIDER_ERRORS,
@@ -92,7 +93,7 @@ export const updateIntegration = contract({
     'not_a_manager',
     'integration_disconnected',
     'connector_not_found', // its connector is no longer in the code
-    'sign_in_not_supported',
+    'sign_in_required',
     'invalid_settings', // also: they are another account's
     'invalid_credentials',
     ...PROVIDER_ERRORS,

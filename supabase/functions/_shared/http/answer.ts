@@ -1,7 +1,6 @@
 // What a platform's answer means for us: a body to read, or an error that says who can act.
 import { AppError, type ErrorCode, ERRORS } from '../platform/errors.ts'
 import { isSecretName, redactText } from '../platform/redact.ts'
-import type { Body } from './body.ts'
 import { readRetryAfter } from './retry.ts'
 
 /** An answer as it came, its body read. `secrets` are the credentials that were sent. */
@@ -10,7 +9,9 @@ export type Answer = {
   url: URL
   status: number
   headers: Headers
-  body: Body
+  readonly bytes: Uint8Array
+  /** The bytes as UTF-8. */
+  readonly text: string
   secrets: string[]
 }
 
@@ -23,7 +24,7 @@ export class ProviderAnswer extends Error {
 
   constructor(answer: Answer) {
     // redacted before it is cut, or half a token could stay at the end
-    const excerpt = redactText(answer.body.text.slice(0, 4_000), answer.secrets).slice(0, 300)
+    const excerpt = redactText(answer.text.slice(0, 4_000), answer.secrets).slice(0, 300)
     super(`${answer.method} ${answer.url.host} answered ${answer.status}: ${excerpt}`)
     this.status = answer.status
     this.excerpt = excerpt
@@ -59,24 +60,40 @@ const ERRORS_THAT_WAIT = new Set<ErrorCode>(['provider_rate_limited', 'provider_
 
 const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
 
+const parsed = new WeakMap<Answer, { value: unknown } | null>()
+
+/** The body as JSON, parsed once however often it is asked for; undefined when it is not JSON. */
+export function readJsonOnce(answer: Answer): unknown {
+  return parseOnce(answer)?.value
+}
+
 /** Parses the body as JSON; throws `provider_bad_answer`, also for a web page sent as 200. */
 export function readJson(answer: Answer): unknown {
-  const isPage = /\bhtml\b/i.test(answer.headers.get('content-type') ?? '') ||
-    /^\s*</.test(answer.body.text)
-  if (!isPage) {
-    try {
-      return JSON.parse(answer.body.text)
-    } catch {
-      // the parser's message quotes the text, which may hold what was sent; the excerpt does not
-    }
-  }
+  const json = parseOnce(answer)
+  if (json) return json.value
   throw new AppError('provider_bad_answer', {
     detail: `${answer.url.host} answered with ${
-      isPage ? 'a web page' : 'something'
+      isPage(answer) ? 'a web page' : 'something'
     } that is not JSON.`,
     cause: new ProviderAnswer(answer),
   })
 }
+
+function parseOnce(answer: Answer): { value: unknown } | null {
+  const known = parsed.get(answer)
+  if (known !== undefined) return known
+  let json: { value: unknown } | null = null
+  try {
+    if (!isPage(answer)) json = { value: JSON.parse(answer.text) }
+  } catch {
+    // the parser's message quotes the text, which may hold what was sent; the excerpt does not
+  }
+  parsed.set(answer, json)
+  return json
+}
+
+const isPage = ({ headers, text }: Answer) =>
+  /\bhtml\b/i.test(headers.get('content-type') ?? '') || /^\s*</.test(text)
 
 /**
  * The credentials in a request, so that they can be taken out of an answer that repeats them.

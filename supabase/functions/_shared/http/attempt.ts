@@ -81,7 +81,17 @@ async function exchange(
         if (declared > options.maxResponseBytes) throw new BodyTooLarge(options.maxResponseBytes)
         const body = new Body(await readBody(response.body, options.maxResponseBytes, declared))
         const secrets = sentSecrets({ url, headers, body: request.body }, plain)
-        return { method, url, status: response.status, headers: response.headers, body, secrets }
+        return {
+          method,
+          url,
+          status: response.status,
+          headers: response.headers,
+          bytes: body.bytes,
+          get text() {
+            return body.text
+          },
+          secrets,
+        }
       }
       address = target
     } finally {

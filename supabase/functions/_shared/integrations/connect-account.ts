@@ -17,7 +17,7 @@ export async function connectAccount(
   return await outside.db.call<Integration>('connect_integration', {
     p_organization_id: input.organization_id,
     p_connector: connector.slug,
-    p_external_account_id: connector.accountId(values),
+    p_external_account_id: connector.accountId({ ...values, account: proved.account }),
     p_name: input.name ?? proved.account_name ?? connector.name,
     p_settings: values.settings,
     p_credentials: values.credentials,
@@ -25,5 +25,7 @@ export async function connectAccount(
     p_actor_id: actorId,
     p_access_token: proved.token?.access_token ?? null,
     p_token_expires_at: proved.token?.expires_at ?? null,
+    p_account: proved.account,
+    p_streams: connector.streamsOf(values.settings),
   })
 }

@@ -1,6 +1,7 @@
 // From an integration's row to an account that can be called, within the account's shared budget.
 import { type Account, openAccount, type TokenCache } from '../connectors/account.ts'
 import type { Connector } from '../connectors/define-connector.ts'
+import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import { findConnector } from '../connectors/index.ts'
 import type { Integration } from '../contracts/integrations.ts'
 import { databaseBudget } from '../http/budget.ts'
@@ -50,6 +51,7 @@ export function openIntegration(
   connector: Connector
   account: Account
   settings: Record<string, unknown>
+  facts: AccountFacts
 } {
   const { integration } = open
   const connector = requireConnector(integration.connector)
@@ -61,6 +63,7 @@ export function openIntegration(
   const values = connector.readAccount({
     settings: integration.settings,
     credentials: open.credentials,
+    account: integration.account,
   })
   const account = openAccount({
     connector,
@@ -70,7 +73,7 @@ export function openIntegration(
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens: keptInVault(outside.db, open),
   })
-  return { connector, account, settings: values.settings }
+  return { connector, account, settings: values.settings, facts: values.account }
 }
 
 /** What one answer may hold: as many records as a worker can map in its CPU time. */
@@ -95,7 +98,7 @@ export function accountHttp(
     timeoutMs: outside.timeoutMs,
     maxResponseBytes: MAX_RESPONSE_BYTES,
     allowPrivateNetworks: outside.environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS,
-    budget: databaseBudget(outside.db, budgetKey, connector.rateLimit),
+    budget: databaseBudget(outside.db, budgetKey, connector.rateLimit, connector.limits),
   })
 }
 

@@ -1,9 +1,23 @@
 // Which kinds of record can a connector sync, and which columns does its mapping owe each of them?
 import type { z } from 'zod'
+import { AnalyticsColumns } from '../../contracts/analytics.ts'
+import { ContactColumns } from '../../contracts/contacts.ts'
+import { MessageColumns } from '../../contracts/messages.ts'
+import { OrderColumns } from '../../contracts/orders.ts'
 import { ProductColumns } from '../../contracts/products.ts'
+import { RecordColumns } from '../../contracts/records.ts'
+import { SocialPostColumns } from '../../contracts/social-posts.ts'
 
 /** A new kind of record is one line here, one contract, and one table in one migration. */
-export const STREAMS = { products: ProductColumns } as const satisfies Record<string, z.ZodObject>
+export const STREAMS = {
+  products: ProductColumns,
+  contacts: ContactColumns,
+  messages: MessageColumns,
+  social_posts: SocialPostColumns,
+  orders: OrderColumns,
+  analytics: AnalyticsColumns,
+  records: RecordColumns,
+} as const satisfies Record<string, z.ZodObject>
 
 export type StreamName = keyof typeof STREAMS
 
