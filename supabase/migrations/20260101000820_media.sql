@@ -143,3 +143,19 @@ create trigger products_note_new_images after insert on public.products
 create trigger products_note_changed_images after update on public.products
   referencing old table as old_rows new table as new_rows
   for each statement execute function private.note_image_changes();
+
+-- Contacts have one.
+update private.stream_tables set image_url = 'image_url', local_columns = local_columns || '{image_asset_id}'
+where table_name = 'public.contacts'::regclass;
+alter table public.contacts
+  add column image_asset_id uuid, -- the stored copy of image_url; null until there is one
+  add foreign key (image_asset_id, organization_id) references public.media_assets (id, organization_id)
+    on delete set null (image_asset_id);
+create index contacts_image_asset_id_idx on public.contacts (image_asset_id, organization_id) where image_asset_id is not null;
+create index contacts_image_url_idx on public.contacts (organization_id, (md5(image_url)::uuid));
+create trigger contacts_note_new_images after insert on public.contacts
+  referencing new table as new_rows
+  for each statement execute function private.note_image_changes();
+create trigger contacts_note_changed_images after update on public.contacts
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function private.note_image_changes();

@@ -335,4 +335,7 @@ select cron.schedule('ring-for-images', '* * * * *', 'select private.ring_for_im
 -- Records that were there before this migration.
 insert into private.image_changes (stream, record_id)
 select 'products', product.id from public.products as product
-where product.image_urls[1] is not null and product.deleted_at is null;
+where product.image_urls[1] is not null and product.deleted_at is null
+union all
+select 'contacts', contact.id from public.contacts as contact
+where contact.image_url is not null and contact.deleted_at is null;
