@@ -17,6 +17,7 @@ import {
   writeProducts,
 } from '../support/images.ts'
 import { createOrganization, createPerson } from '../support/people.ts'
+import { applyRecords, streamRecord } from '../support/stream-records.ts'
 import { openRun, page } from '../support/sync-runs.ts'
 
 const database = useDatabase()
@@ -110,6 +111,55 @@ describe('what products show', () => {
     expect(images.map(({ url }) => url)).toContain(kept)
     expect(images.map(({ url }) => url)).not.toContain(gone)
     expect((await readSources(database, organizationId)).map(({ url }) => url)).not.toContain(gone)
+  })
+})
+
+describe('what contacts show', () => {
+  const contact = (sourceId: string, url: string | null) => ({
+    ...streamRecord('contacts', sourceId),
+    content_hash: `${sourceId} ${url}`,
+    last_synced_at: new Date().toISOString(),
+    image_url: url,
+  })
+
+  it('is kept as what products show is, and shared with them', async () => {
+    const [shared, own] = [newUrl(), newUrl()]
+    const integrationId = await writeProducts(database, organizationId, [showing('1', shared)])
+    await applyRecords(database, integrationId, 'contacts', [
+      contact('ada', shared),
+      contact('bob', own),
+      contact('eve', null),
+    ])
+    const { token, images } = await claimImages(database)
+
+    await finishImages(database, token, images.map((image) => stored(image, image.url)))
+
+    expect(images.map(({ url }) => url).sort()).toEqual([shared, own].sort())
+    expect(await readLinks(database, organizationId)).toEqual({ 1: hashOf(shared) })
+    expect(await readLinks(database, organizationId, 'contacts')).toEqual({
+      ada: hashOf(shared),
+      bob: hashOf(own),
+      eve: null,
+    })
+  })
+
+  it('changes with the contact, and is linked at once where it is known', async () => {
+    const [first, second] = [newUrl(), newUrl()]
+    const integrationId = await writeProducts(database, organizationId, [])
+    const write = (...urls: [string, string | null][]) =>
+      applyRecords(database, integrationId, 'contacts', urls.map(([id, url]) => contact(id, url)))
+    await write(['ada', first], ['bob', second])
+    const { token, images } = await claimImages(database)
+    await finishImages(database, token, images.map((image) => stored(image, image.url)))
+
+    await write(['ada', second], ['bob', null])
+    const later = await claimImages(database)
+
+    expect(later.images).toEqual([])
+    expect(await readLinks(database, organizationId, 'contacts')).toEqual({
+      ada: hashOf(second),
+      bob: null,
+    })
   })
 })
 

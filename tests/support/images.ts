@@ -97,16 +97,16 @@ export async function readSources(
     from public.media_sources where organization_id = ${organizationId} order by url`
 }
 
-/** What products show, by their id at the store: the content's hash, or null. */
+/** What products or contacts show, by their id at the platform: the content's hash, or null. */
 export async function readLinks(
   { admin }: TestDatabase,
   organizationId: string,
+  table: 'products' | 'contacts' = 'products',
 ): Promise<Record<string, string | null>> {
   const rows = await admin`
-    select source_id, content_hash from (
-      select product.source_id, asset.content_hash from public.products as product
-      left join public.media_assets as asset on asset.id = product.image_asset_id
-      where product.organization_id = ${organizationId}) as shown order by source_id`
+    select record.source_id, asset.content_hash from public.${admin(table)} as record
+    left join public.media_assets as asset on asset.id = record.image_asset_id
+    where record.organization_id = ${organizationId} order by record.source_id`
   return Object.fromEntries(rows.map(({ source_id, content_hash }) => [source_id, content_hash]))
 }
 
