@@ -8,6 +8,7 @@ import { Syncs } from './syncs.ts'
 
 export type { ErrorSummary } from '../supabase/functions/_shared/contracts/contract.ts'
 export type {
+  ConnectorAction,
   ConnectorInfo,
   ConnectorStream,
   JsonSchema,
@@ -20,6 +21,8 @@ export type {
   MediaSourceStatus,
 } from '../supabase/functions/_shared/contracts/images.ts'
 export type {
+  ActionResult,
+  Authorization,
   Integration,
   IntegrationCheck,
   IntegrationStatus,
@@ -40,7 +43,7 @@ export type {
 } from '../supabase/functions/_shared/platform/errors.ts'
 export type { Database } from './database.types.ts'
 export type { MediaAssetQuery, MediaSourceQuery } from './images.ts'
-export type { IntegrationQuery } from './integrations.ts'
+export type { ConnectByCredentials, ConnectBySignIn, IntegrationQuery } from './integrations.ts'
 export type { Invitation, Member, Organization, Role } from './organizations.ts'
 export type { Page } from './read-page.ts'
 export { PlugboardError, type PlugboardErrorCode, type Result } from './result.ts'
