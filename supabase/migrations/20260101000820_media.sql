@@ -78,7 +78,7 @@ create policy "members read their organization's media sources"
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
 grant select on public.media_sources to authenticated, service_role;
 
--- Which streams show images, and how the address is found: SQL over the table's own columns. Such a table has
+-- Which streams show images, and how the address is found: SQL over the table's own columns, which migrations alone write. Such a table has
 -- image_asset_id with its foreign key, an index on (organization_id, md5(<address>)::uuid) and the two triggers below.
 alter table private.stream_tables add column image_url text;
 
@@ -107,7 +107,7 @@ begin
   if tg_op = 'INSERT' then
     execute format($sql$
       insert into private.image_changes (stream, record_id)
-      select $1, id from new_rows where %s is not null and deleted_at is null
+      select $1, id from new_rows where %1$s is not null and deleted_at is null
       $sql$, known.image_url) using known.stream;
   else
     execute format($sql$

@@ -117,7 +117,7 @@ begin
   if claimed_ids = '{}' then
     if exists (select 1 from public.media_sources as held
       where held.lease_token is not null and held.lease_expires_at > clock_timestamp()) then
-      return '[]';
+      return '[]'::jsonb;
     end if;
     -- their worker died: it may have been the image
     perform private.fail_images((
@@ -173,7 +173,7 @@ begin
   return coalesce((
     select jsonb_agg(jsonb_build_object('id', source.id, 'organization_id', source.organization_id, 'url', source.url)
       order by source.run_at)
-    from public.media_sources as source where source.id = any (wanted_ids)), '[]');
+    from public.media_sources as source where source.id = any (wanted_ids)), '[]'::jsonb);
 end;
 $$;
 grant execute on function public.claim_images(uuid, int, int) to service_role;

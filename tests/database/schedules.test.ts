@@ -209,6 +209,11 @@ describe('queue-due-syncs', () => {
         schedule: '* * * * *',
         command: 'select private.ring_for_images()',
       },
+      {
+        jobname: 'roll-up-analytics',
+        schedule: '41 * * * *',
+        command: expect.stringContaining('select private.roll_up_analytics('),
+      },
     ])
   })
 })
