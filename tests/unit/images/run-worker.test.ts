@@ -10,6 +10,7 @@ import type { Database } from '../../../supabase/functions/_shared/platform/data
 import type { Outside } from '../../../supabase/functions/_shared/platform/outside.ts'
 import { AppError } from '../../../supabase/functions/_shared/platform/errors.ts'
 import { createLog } from '../../../supabase/functions/_shared/platform/log.ts'
+import { testEnvironment } from '../../support/environment.ts'
 import { fakeClock } from '../../support/fake-clock.ts'
 
 const organizationId = '6b1f3a52-6f0e-4f7e-9d6a-0d5a3f6b7c11'
@@ -56,10 +57,9 @@ async function work(
   }
   const outside: Outside = {
     db,
-    environment: {
-      CONNECTOR_OVERRIDES: {},
+    environment: testEnvironment({
       PLUGBOARD_ALLOW_PRIVATE_NETWORKS: options.allowPrivateNetworks ?? true,
-    },
+    }),
     log: createLog({}, (line) => lines.push(line)),
     clock: fakeClock('2026-11-20T09:00:00Z'),
     ...options,
@@ -142,11 +142,15 @@ describe('a worker', () => {
     expect(host.requests.length).toBe(before)
   })
 
-  it('stops asking a host that does not answer: its other images fail with the same reason', async () => {
+  it('stops asking a host that does not answer: its other images fail with the same reason', {
+    timeout: 20_000,
+  }, async () => {
     const before = host.requests.length
     const silent = Array.from({ length: 10 }, (_, index) => `${host.url}/silent/${index}`)
 
-    const { outcomes } = await work([...silent, `${elsewhere.url}/png/1/good`], { timeoutMs: 50 })
+    const { outcomes } = await work([...silent, `${elsewhere.url}/png/1/good`], {
+      timeoutMs: 1_000,
+    })
 
     expect(outcomes.map(codeOf)).toEqual([...Array(10).fill('provider_timeout'), 'stored'])
     expect(host.requests.length - before).toBeLessThanOrEqual(4)
