@@ -225,8 +225,8 @@ export const workChecks = contract({
   method: 'POST',
   path: '/integrations/work',
   auth: 'worker',
-  request: z.object({ reason: z.string().optional() }),
-  response: z.object({ accepted: z.literal(true) }),
+  request: z.strictObject({ reason: z.string().max(200).optional() }),
+  response: z.object({ accepted: z.literal(true) }), // the work itself goes on after the answer
   errors: [],
 })
 
