@@ -2,6 +2,66 @@
 
 select private.register_connectors($json$[
   {
+    "slug": "dutchie",
+    "name": "Dutchie POS",
+    "description": "Products of a Dutchie POS location: prices, categories, brands and pictures.",
+    "category": "commerce",
+    "docs_url": "https://api.pos.dutchie.com/swagger/v001/swagger.json",
+    "auth_types": [
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "currency": {
+          "default": "USD",
+          "title": "Currency",
+          "description": "ISO 4217. Dutchie sends amounts without one.",
+          "type": "string",
+          "pattern": "^[A-Z]{3}$"
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "api_key",
+      "type": "object",
+      "properties": {
+        "location_key": {
+          "type": "string",
+          "minLength": 1,
+          "title": "Location key",
+          "format": "password",
+          "writeOnly": true
+        },
+        "integrator_key": {
+          "type": "string",
+          "minLength": 1,
+          "title": "Integrator key",
+          "format": "password",
+          "writeOnly": true
+        }
+      },
+      "required": [
+        "location_key"
+      ],
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:products",
+      "incremental:products"
+    ],
+    "streams": [
+      {
+        "name": "products",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
+  },
+  {
     "slug": "json-feed",
     "name": "JSON product feed",
     "description": "Products from a public JSON file at an address of your choice.",

@@ -1,9 +1,11 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
 import type { Connector } from './define-connector.ts'
+import { dutchie } from './dutchie.ts'
 import { jsonFeed } from './json-feed.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
+  dutchie,
   jsonFeed,
   treez,
 ]
