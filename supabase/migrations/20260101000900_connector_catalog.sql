@@ -111,6 +111,106 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "shopify",
+    "name": "Shopify",
+    "description": "Products of a Shopify shop: variants, prices, stock and pictures.",
+    "category": "commerce",
+    "docs_url": "https://shopify.dev/docs/api/admin-graphql",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "shop": {
+          "type": "string",
+          "maxLength": 100,
+          "pattern": "^[a-zA-Z0-9][a-zA-Z0-9-]*\\.myshopify\\.com$",
+          "title": "Shop",
+          "description": "Its address at Shopify, like acme.myshopify.com."
+        },
+        "auth": {
+          "default": "oauth",
+          "title": "Authentication",
+          "description": "oauth: sign in at the shop. admin_token: the token of a custom app of the shop.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "admin_token"
+          ]
+        },
+        "api_version": {
+          "default": "2026-10",
+          "title": "API version",
+          "description": "Shopify supports each for a year.",
+          "type": "string",
+          "pattern": "^\\d{4}-\\d\\d$"
+        },
+        "products_per_page": {
+          "default": 20,
+          "title": "Products a page",
+          "description": "Fewer, where Shopify finds the query too expensive.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 100
+        }
+      },
+      "required": [
+        "shop"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "admin_token",
+          "x-when": {
+            "auth": "admin_token"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "access_token": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Admin API access token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "access_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:products",
+      "incremental:products"
+    ],
+    "streams": [
+      {
+        "name": "products",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
+  },
+  {
     "slug": "treez",
     "name": "Treez",
     "description": "Products of a Treez store: prices, tiers, stock and pictures.",

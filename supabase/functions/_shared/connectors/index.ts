@@ -2,11 +2,13 @@
 import type { Connector } from './define-connector.ts'
 import { dutchie } from './dutchie.ts'
 import { jsonFeed } from './json-feed.ts'
+import { shopify } from './shopify.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   dutchie,
   jsonFeed,
+  shopify,
   treez,
 ]
 
