@@ -10,7 +10,7 @@ describe('scopes', () => {
     const some = await platform.connect(undefined, { scope: 'products:write' })
     const all = await platform.connect(undefined, { scope: null })
     const asked = await platform.ask({ scope: 'products:read products:fly' })
-    const unknown = await browser().open(asked.url, { stopAt: REDIRECT_URI })
+    const unknown = await browser().authorize(asked.url, { stopAt: REDIRECT_URI })
 
     expect(some.scope).toBe('products:write')
     expect(all.scope).toBe('products:read products:write')
