@@ -508,6 +508,70 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "stripe",
+    "name": "Stripe",
+    "description": "Customers and payments of a Stripe account.",
+    "category": "payments",
+    "docs_url": "https://docs.stripe.com/api",
+    "auth_types": [
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "account_id": {
+          "type": "string",
+          "pattern": "^acct_[A-Za-z0-9]+$",
+          "title": "Account id",
+          "description": "acct_…, in Stripe's dashboard under Settings, Account. It tells accounts apart."
+        }
+      },
+      "required": [
+        "account_id"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "api_key",
+      "type": "object",
+      "properties": {
+        "api_key": {
+          "type": "string",
+          "minLength": 1,
+          "pattern": "^[rs]k_(live|test)_",
+          "title": "Restricted or secret key",
+          "format": "password",
+          "writeOnly": true
+        }
+      },
+      "required": [
+        "api_key"
+      ],
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "sync_in:orders",
+      "incremental:contacts",
+      "incremental:orders"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      },
+      {
+        "name": "orders",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
+  },
+  {
     "slug": "treez",
     "name": "Treez",
     "description": "Products of a Treez store: prices, tiers, stock and pictures.",

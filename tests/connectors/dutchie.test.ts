@@ -139,7 +139,7 @@ describe('a Dutchie location', () => {
     expect(inactive.length).toBeGreaterThan(2)
     expect(
       records.map(parse).filter(({ columns }) =>
-        'status' in columns &&
+        columns && 'status' in columns &&
         columns.status === 'inactive'
       ),
     ).toHaveLength(inactive.length)

@@ -4,6 +4,7 @@ import type { Connector } from './define-connector.ts'
 import { dutchie } from './dutchie.ts'
 import { jsonFeed } from './json-feed.ts'
 import { shopify } from './shopify.ts'
+import { stripe } from './stripe.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
@@ -11,6 +12,7 @@ export const connectors: readonly Connector[] = [
   dutchie,
   jsonFeed,
   shopify,
+  stripe,
   treez,
 ]
 
