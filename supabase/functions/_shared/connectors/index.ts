@@ -2,11 +2,13 @@
 import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { jsonFeed } from './json-feed.ts'
+import { leafly } from './leafly.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
   jsonFeed,
+  leafly,
   treez,
 ]
 
