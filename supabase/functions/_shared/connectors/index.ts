@@ -1,14 +1,20 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
 import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
+import { dutchie } from './dutchie.ts'
 import { jsonFeed } from './json-feed.ts'
 import { leafly } from './leafly.ts'
+import { shopify } from './shopify.ts'
+import { stripe } from './stripe.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
+  dutchie,
   jsonFeed,
   leafly,
+  shopify,
+  stripe,
   treez,
 ]
 
