@@ -408,6 +408,645 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "leafly",
+    "name": "Leafly",
+    "description": "Sends a dispensary’s menu to Leafly; nothing is read from there.",
+    "category": "commerce",
+    "docs_url": "https://www.leafly.com",
+    "auth_types": [
+      "client_credentials"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "menu_integration_key": {
+          "type": "string",
+          "pattern": "^[A-Za-z0-9_-]+$",
+          "title": "Menu integration key",
+          "description": "Leafly issues one for each retailer."
+        },
+        "environment": {
+          "default": "production",
+          "title": "Environment",
+          "description": "Keys and client of the sandbox are others than those of production.",
+          "type": "string",
+          "enum": [
+            "production",
+            "sandbox"
+          ]
+        }
+      },
+      "required": [
+        "menu_integration_key"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "production",
+          "x-when": {
+            "environment": "production"
+          },
+          "x-auth-type": "client_credentials",
+          "type": "object",
+          "properties": {
+            "client_id": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client id"
+            },
+            "client_secret": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client secret",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "client_id",
+            "client_secret"
+          ],
+          "additionalProperties": false
+        },
+        {
+          "title": "sandbox",
+          "x-when": {
+            "environment": "sandbox"
+          },
+          "x-auth-type": "client_credentials",
+          "type": "object",
+          "properties": {
+            "client_id": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client id"
+            },
+            "client_secret": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client secret",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "client_id",
+            "client_secret"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "action:push_menu",
+      "action:push_menu_items",
+      "action:delete_menu_items"
+    ],
+    "streams": [],
+    "actions": [
+      {
+        "name": "push_menu",
+        "title": "Send the whole menu",
+        "description": "Makes the menu equal to these items: others are deleted. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "items": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "type": {
+                    "type": "string",
+                    "enum": [
+                      "Flower",
+                      "PreRoll",
+                      "Concentrate",
+                      "Cartridge",
+                      "Edible",
+                      "Topical",
+                      "Seeds",
+                      "Clone",
+                      "Accessory",
+                      "Other"
+                    ]
+                  },
+                  "name": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "variants": {
+                    "minItems": 1,
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "id": {
+                          "type": "string",
+                          "minLength": 1,
+                          "description": "Unique over the whole menu"
+                        },
+                        "medical": {
+                          "type": "boolean"
+                        },
+                        "price": {
+                          "description": "Decimal text such as 40.00; Leafly gets cents",
+                          "type": "string",
+                          "pattern": "^-?\\d{1,15}(\\.\\d{1,10})?$"
+                        },
+                        "amount": {
+                          "type": "number",
+                          "exclusiveMinimum": 0
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "g",
+                            "oz",
+                            "each"
+                          ],
+                          "description": "Flower: g, oz. Concentrate, Cartridge: each, g. Everything else: each"
+                        },
+                        "inventoryLevel": {
+                          "type": "number",
+                          "minimum": 0,
+                          "description": "Leafly shows 10 at most"
+                        }
+                      },
+                      "required": [
+                        "id",
+                        "medical",
+                        "price",
+                        "amount",
+                        "unit",
+                        "inventoryLevel"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "strain": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "minLength": 1
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "brand": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "description": {
+                    "type": "string"
+                  },
+                  "compounds": {
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "type": {
+                          "type": "string",
+                          "pattern": "^[a-z0-9-]+$"
+                        },
+                        "content": {
+                          "anyOf": [
+                            {
+                              "type": "number",
+                              "minimum": 0
+                            },
+                            {
+                              "type": "null"
+                            }
+                          ],
+                          "description": "null: unknown"
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "percent",
+                            "mg"
+                          ]
+                        }
+                      },
+                      "required": [
+                        "type",
+                        "content",
+                        "unit"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "total_thc": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "total_cbd": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "availableForPickup": {
+                    "description": "Left out: as it was, and false for a new item",
+                    "type": "boolean"
+                  },
+                  "imageUrl": {
+                    "description": "Left out or null: Leafly removes the picture",
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "uri"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "type",
+                  "name",
+                  "variants"
+                ],
+                "additionalProperties": false
+              }
+            },
+            "allow_smaller": {
+              "default": false,
+              "title": "Allow a much smaller menu",
+              "description": "Has to be true where more than half of what is there would go.",
+              "type": "boolean"
+            }
+          },
+          "required": [
+            "items"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      },
+      {
+        "name": "push_menu_items",
+        "title": "Send items of the menu",
+        "description": "Adds or replaces these items and leaves the others. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "items": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "type": {
+                    "type": "string",
+                    "enum": [
+                      "Flower",
+                      "PreRoll",
+                      "Concentrate",
+                      "Cartridge",
+                      "Edible",
+                      "Topical",
+                      "Seeds",
+                      "Clone",
+                      "Accessory",
+                      "Other"
+                    ]
+                  },
+                  "name": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "variants": {
+                    "minItems": 1,
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "id": {
+                          "type": "string",
+                          "minLength": 1,
+                          "description": "Unique over the whole menu"
+                        },
+                        "medical": {
+                          "type": "boolean"
+                        },
+                        "price": {
+                          "description": "Decimal text such as 40.00; Leafly gets cents",
+                          "type": "string",
+                          "pattern": "^-?\\d{1,15}(\\.\\d{1,10})?$"
+                        },
+                        "amount": {
+                          "type": "number",
+                          "exclusiveMinimum": 0
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "g",
+                            "oz",
+                            "each"
+                          ],
+                          "description": "Flower: g, oz. Concentrate, Cartridge: each, g. Everything else: each"
+                        },
+                        "inventoryLevel": {
+                          "type": "number",
+                          "minimum": 0,
+                          "description": "Leafly shows 10 at most"
+                        }
+                      },
+                      "required": [
+                        "id",
+                        "medical",
+                        "price",
+                        "amount",
+                        "unit",
+                        "inventoryLevel"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "strain": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "minLength": 1
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "brand": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "description": {
+                    "type": "string"
+                  },
+                  "compounds": {
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "type": {
+                          "type": "string",
+                          "pattern": "^[a-z0-9-]+$"
+                        },
+                        "content": {
+                          "anyOf": [
+                            {
+                              "type": "number",
+                              "minimum": 0
+                            },
+                            {
+                              "type": "null"
+                            }
+                          ],
+                          "description": "null: unknown"
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "percent",
+                            "mg"
+                          ]
+                        }
+                      },
+                      "required": [
+                        "type",
+                        "content",
+                        "unit"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "total_thc": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "total_cbd": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "availableForPickup": {
+                    "description": "Left out: as it was, and false for a new item",
+                    "type": "boolean"
+                  },
+                  "imageUrl": {
+                    "description": "Left out or null: Leafly removes the picture",
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "uri"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "type",
+                  "name",
+                  "variants"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "items"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      },
+      {
+        "name": "delete_menu_items",
+        "title": "Delete items of the menu",
+        "description": "Takes these items off the menu. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "ids": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1
+              }
+            }
+          },
+          "required": [
+            "ids"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "shopify",
     "name": "Shopify",
     "description": "Products of a Shopify shop: variants, prices, stock and pictures.",

@@ -3,6 +3,7 @@ import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { dutchie } from './dutchie.ts'
 import { jsonFeed } from './json-feed.ts'
+import { leafly } from './leafly.ts'
 import { shopify } from './shopify.ts'
 import { stripe } from './stripe.ts'
 import { treez } from './treez.ts'
@@ -11,6 +12,7 @@ export const connectors: readonly Connector[] = [
   airtable,
   dutchie,
   jsonFeed,
+  leafly,
   shopify,
   stripe,
   treez,
