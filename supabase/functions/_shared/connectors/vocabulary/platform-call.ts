@@ -12,10 +12,15 @@ export type PlatformCall = {
   json?: unknown
   /** Sent as `application/x-www-form-urlencoded`. */
   form?: Record<string, string>
-  /** Which of the connector's `limits` it counts against, besides the account's own; none when not said. */
+  /**
+   * Which of the connector's `limits` it counts against, besides the account's own; none when not said.
+   * `post:general` counts against `post`, apart from `post:random`.
+   */
   limit?: string
   /** Turns of the budget it takes, where a platform counts units; 1 when not said. */
   cost?: number
+  /** Statuses that are an answer all the same, such as 404 for a record that may be gone by now. */
+  accept?: number[]
 }
 
 /** The body is safe to store. */
