@@ -107,6 +107,14 @@ function page(connector: Connector): string {
 }
 
 function streamRow(stream: Stream): string {
+  if (stream.read) {
+    return row([
+      `\`${stream.name}\``,
+      "in the platform's own way",
+      stream.incremental ? 'yes' : 'no, always everything',
+      stream.confirmsAbsence ? 'missing from a complete scan' : 'missing from two complete scans',
+    ])
+  }
   const { pagination, lookup } = stream
   const size = pagination.type === 'none' ? undefined : pagination.size
   return row([

@@ -10,6 +10,7 @@ create table public.integrations (
   name text not null,
   status text not null default 'pending',
   settings jsonb not null default '{}',
+  account jsonb not null default '{}', -- what the platform says of the account, such as its region; never a secret
   sync_interval_minutes int not null default 60,
   consecutive_failures int not null default 0,
   last_error jsonb, -- { code, message, next }
@@ -24,8 +25,9 @@ create table public.integrations (
   unique (id, organization_id),
   constraint integrations_account_is_connected_once unique (organization_id, connector, external_account_id),
   constraint integrations_name_is_1_to_200_characters check (length(btrim(name)) between 1 and 200),
-  constraint integrations_status_is_known check (status in ('pending', 'connected', 'paused', 'error', 'disconnected')),
+  constraint integrations_status_is_known check (status in ('pending', 'connected', 'paused', 'error', 'needs_reconnect', 'disconnected')),
   constraint integrations_settings_is_an_object check (jsonb_typeof(settings) = 'object'),
+  constraint integrations_account_is_an_object check (jsonb_typeof(account) = 'object'),
   constraint integrations_interval_is_1_minute_to_7_days check (sync_interval_minutes between 1 and 10080),
   constraint integrations_connected_account_is_known check (status = 'pending' or external_account_id is not null)
 );
@@ -94,9 +96,11 @@ declare
 begin
   if action is not null then
     perform private.record_activity(subject.organization_id, action, 'integration', subject.id::text,
-      jsonb_strip_nulls(jsonb_build_object('connector', subject.connector, 'name', subject.name,
-        'error', case when action = 'integration.failed' then new.last_error end)),
-      case when action = 'integration.failed' then 'failure' else 'success' end, actor);
+      case when action = 'integration.disconnected'
+        then coalesce(nullif(current_setting('plugboard.disconnect_detail', true), '')::jsonb, '{}') else '{}' end
+      || jsonb_strip_nulls(jsonb_build_object('connector', subject.connector, 'name', subject.name,
+        'error', case when action in ('integration.failed', 'integration.needs_reconnect') then new.last_error end)),
+      case when action in ('integration.failed', 'integration.needs_reconnect') then 'failure' else 'success' end, actor);
   end if;
   return null;
 end;
@@ -146,7 +150,8 @@ $$;
 create function public.connect_integration(
   p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb,
   p_credentials jsonb, p_sync_interval_minutes int default null, p_actor_id uuid default null,
-  p_access_token text default null, p_token_expires_at timestamptz default null
+  p_access_token text default null, p_token_expires_at timestamptz default null,
+  p_account jsonb default '{}', p_streams text[] default null
 )
 returns public.integrations
 language plpgsql
@@ -164,31 +169,33 @@ begin
     perform private.refuse('connector_not_found', format('There is no connector %s.', p_connector));
   end if;
   insert into public.integrations as held (
-    organization_id, connector, external_account_id, name, status, settings, sync_interval_minutes, connected_at, created_by
+    organization_id, connector, external_account_id, name, status, settings, account, sync_interval_minutes,
+    connected_at, created_by
   )
   values (
-    p_organization_id, p_connector, p_external_account_id, p_name, 'connected', p_settings,
+    p_organization_id, p_connector, p_external_account_id, p_name, 'connected', p_settings, p_account,
     coalesce(p_sync_interval_minutes, 60), now(), p_actor_id
   )
   on conflict on constraint integrations_account_is_connected_once do update set
-    name = excluded.name, settings = excluded.settings, status = 'connected', consecutive_failures = 0,
+    name = excluded.name, settings = excluded.settings, account = excluded.account, status = 'connected', consecutive_failures = 0,
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
     last_error = null, connected_at = now(), disconnected_at = null
   returning * into connected;
   perform private.store_credentials(connected.id, p_credentials, p_access_token, p_token_expires_at);
-  perform private.ensure_streams(connected.id);
+  perform private.ensure_streams(connected.id, p_streams);
   return connected;
 end;
 $$;
 grant execute on function
-  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz) to service_role;
+  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz, jsonb, text[]) to service_role;
 
 -- Changes only what is given. `paused` true holds the schedule and refuses runs; false lifts it. A token is
 -- kept only with the credentials it was made with.
 create function public.update_integration(
   p_integration_id uuid, p_name text default null, p_settings jsonb default null, p_credentials jsonb default null,
   p_sync_interval_minutes int default null, p_paused boolean default null, p_actor_id uuid default null,
-  p_access_token text default null, p_token_expires_at timestamptz default null
+  p_access_token text default null, p_token_expires_at timestamptz default null,
+  p_account jsonb default null, p_streams text[] default null
 )
 returns public.integrations
 language plpgsql
@@ -204,6 +211,7 @@ begin
   update public.integrations as held set
     name = coalesce(p_name, held.name),
     settings = coalesce(p_settings, held.settings),
+    account = coalesce(p_account, held.account),
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
     status = case
       when p_paused and held.status in ('connected', 'error') then 'paused'
@@ -227,6 +235,9 @@ begin
   if changed.status = 'paused' then
     perform private.end_open_runs(changed.id, 'integration_paused', 'The integration was paused while this run was open.');
   end if;
+  if p_streams is not null then
+    perform private.ensure_streams(changed.id, p_streams);
+  end if;
   -- a new rhythm, a repaired account and a lifted pause all start with a run now
   if p_sync_interval_minutes is not null or is_proved or p_paused is false then
     update public.sync_streams set next_sync_at = now() where integration_id = changed.id;
@@ -235,11 +246,12 @@ begin
 end;
 $$;
 grant execute on function
-  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz) to service_role;
+  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz, jsonb, text[]) to service_role;
 
--- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise.
+-- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise. p_revoked:
+-- whether the platform took back what its owner had granted; null where there was nothing to take back.
 create function public.disconnect_integration(
-  p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null
+  p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null, p_revoked boolean default null
 )
 returns public.integrations
 language plpgsql
@@ -251,6 +263,8 @@ declare
   left_over public.integrations;
 begin
   perform private.act_as(p_actor_id);
+  perform set_config('plugboard.disconnect_detail',
+    jsonb_strip_nulls(jsonb_build_object('revoked', p_revoked, 'data_deleted', p_delete_data))::text, true);
   update public.integrations set status = 'disconnected', disconnected_at = now()
   where id = p_integration_id
   returning * into left_over;
@@ -266,31 +280,34 @@ begin
   return left_over;
 end;
 $$;
-grant execute on function public.disconnect_integration(uuid, boolean, uuid) to service_role;
+grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean) to service_role;
 
 -- What the engine needs to speak to an account, credentials in the clear.
 -- { integration, credentials_id, credentials, token: { access_token, expires_at } | null }, or null when unknown.
+-- The token of a sign-in has generation and refresh_at besides.
 create function public.open_integration(p_integration_id uuid)
 returns jsonb
-language sql
+language plpgsql -- which looks at the grants' table only when it runs: it is made after this one
 stable
 security definer
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return (select jsonb_build_object(
     'integration', to_jsonb(integration),
     'credentials_id', held.credentials_secret_id,
     'credentials', (
       select secret.decrypted_secret::jsonb from vault.decrypted_secrets as secret where secret.id = held.credentials_secret_id
     ),
-    'token', (
+    'token', coalesce(private.describe_grant_token(integration.id), (
       select jsonb_build_object('access_token', secret.decrypted_secret, 'expires_at', held.token_expires_at)
       from vault.decrypted_secrets as secret where secret.id = held.token_secret_id
-    )
+    ))
   )
   from public.integrations as integration
   left join private.integration_credentials as held on held.integration_id = integration.id
-  where integration.id = p_integration_id;
+  where integration.id = p_integration_id);
+end;
 $$;
 grant execute on function public.open_integration(uuid) to service_role;
 
@@ -314,6 +331,20 @@ begin
 end;
 $$;
 grant execute on function public.save_integration_token(uuid, text, timestamptz, uuid) to service_role;
+
+-- The accounts of an organization that a check can be asked of: [{ id, name }].
+create function public.list_checkable_integrations(p_organization_id uuid)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('id', integration.id, 'name', integration.name) order by integration.created_at), '[]')
+  from public.integrations as integration
+  where integration.organization_id = p_organization_id and integration.status not in ('disconnected', 'pending');
+$$;
+grant execute on function public.list_checkable_integrations(uuid) to service_role;
 
 -- The outcome of a check call. An error the owner has to mend puts the integration into error; a
 -- good check takes it out again.

@@ -18,7 +18,9 @@ alter table private.request_budgets enable row level security;
 
 -- Takes the next turn to call an account. { wait_ms, circuit, retry_after_ms }: wait, then call; with
 -- circuit open do not call. After an open circuit's pause one caller gets half_open, the probe.
-create function public.acquire_request(p_key text, p_requests_per_second numeric, p_burst int default 1)
+create function public.acquire_request(
+  p_key text, p_requests_per_second numeric, p_burst int default 1, p_cost numeric default 1
+)
 returns jsonb
 language plpgsql
 security definer
@@ -52,7 +54,7 @@ begin
   -- the bucket holds `burst` turns: that many may come before their time
   turn_at := greatest(budget.next_free_at - gap * (p_burst - 1), earliest);
   update private.request_budgets set
-    next_free_at = greatest(budget.next_free_at, earliest) + gap,
+    next_free_at = greatest(budget.next_free_at, earliest) + gap * p_cost::double precision,
     window_started_at = budget.window_started_at,
     window_request_count = budget.window_request_count + 1,
     window_failure_count = budget.window_failure_count,
@@ -63,7 +65,7 @@ begin
     'wait_ms', greatest(0, ceil(extract(epoch from turn_at - moment) * 1000)));
 end;
 $$;
-grant execute on function public.acquire_request(text, numeric, int) to service_role;
+grant execute on function public.acquire_request(text, numeric, int, numeric) to service_role;
 
 -- Tells how a call went. A success needs telling only when the circuit was not closed. Five failures
 -- within two minutes that make up an eighth of the requests (a call is tried several times before it

@@ -6,11 +6,12 @@ create table public.sync_streams (
   organization_id uuid not null,
   stream text not null,
   enabled boolean not null default true, -- false: only by hand
+  offered boolean not null default true, -- false: the account has no such stream with its present settings
   direction text not null default 'in',
   conflict_policy text not null default 'remote_wins',
   batch_size int not null default 2000, -- records written in one transaction; below 2000 the cost of the call itself shows
   filter jsonb not null default '{}',
-  cursor jsonb, -- { since }: the newest source_updated_at a finished run has seen; null: never finished
+  cursor jsonb, -- { since, bookmark }: the newest source_updated_at a finished run has seen, and the connector's own place; null: never finished
   full_sync_interval_minutes int not null default 1440, -- how often a scheduled run reads everything, to see deletions
   mass_delete_percent int not null default 25, -- a run that would delete more (and more than ten) stops and asks; 0: any
   last_full_sync_at timestamptz,
@@ -27,7 +28,7 @@ create table public.sync_streams (
 );
 comment on table public.sync_streams is 'One kind of record of one integration: how it is synced, and how far it got.';
 create index sync_streams_organization_id_idx on public.sync_streams (organization_id, created_at desc);
-create index sync_streams_next_sync_at_idx on public.sync_streams (next_sync_at) where enabled;
+create index sync_streams_next_sync_at_idx on public.sync_streams (next_sync_at) where enabled and offered;
 alter table public.sync_streams enable row level security;
 create policy "members read their organization's streams"
   on public.sync_streams for select to authenticated

@@ -1,7 +1,8 @@
 -- A run from being asked for to its end: start, claim, release, restart, finish.
 
--- Makes the rows for the streams a connector offers; those that are there are due now.
-create function private.ensure_streams(integration_id uuid)
+-- Makes the rows for the streams a connector offers, or for those of them that are named; those that are
+-- there are due now. One that the account no longer has is kept, and synced no more.
+create function private.ensure_streams(integration_id uuid, streams text[] default null)
 returns void
 language sql
 set search_path = ''
@@ -12,7 +13,11 @@ as $$
   join public.connectors as connector on connector.slug = integration.connector
   cross join jsonb_array_elements(connector.streams) as stream (entry)
   where integration.id = ensure_streams.integration_id
-  on conflict (integration_id, stream) do update set next_sync_at = now();
+    and (ensure_streams.streams is null or stream.entry ->> 'name' = any (ensure_streams.streams))
+  on conflict (integration_id, stream) do update set next_sync_at = now(), offered = true;
+  update public.sync_streams as stream set offered = false
+  where stream.integration_id = ensure_streams.integration_id
+    and ensure_streams.streams is not null and not stream.stream = any (ensure_streams.streams);
 $$;
 
 -- Asks for a run of one stream, and answers the log of the run that will do it. A run that is already
@@ -42,6 +47,8 @@ begin
     perform private.refuse('integration_disconnected', format('%s is not connected: connect the account first.', integration.name));
   elsif integration.status = 'paused' then
     perform private.refuse('integration_paused', format('%s is paused: resume it first.', integration.name));
+  elsif integration.status = 'needs_reconnect' then
+    perform private.refuse('reconnect_required', format('The owner of %s has to sign in again first.', integration.name));
   end if;
   -- the lock makes two callers take turns, so that both get the same run
   select * into stream from public.sync_streams
@@ -172,9 +179,13 @@ begin
 
   -- asked for at the very moment the integration was disconnected or paused
   select integration.status into held_status from public.integrations as integration where integration.id = run.integration_id;
-  if held_status in ('disconnected', 'paused') then
-    perform private.end_open_runs(run.integration_id, 'integration_' || held_status,
-      format('The integration was %s while this run was open.', held_status));
+  if held_status in ('disconnected', 'paused', 'needs_reconnect') then
+    perform private.end_open_runs(run.integration_id,
+      case held_status when 'needs_reconnect' then 'reconnect_required' else 'integration_' || held_status end,
+      case held_status
+        when 'needs_reconnect' then 'The owner has to sign in again before this run can go on.'
+        else format('The integration was %s while this run was open.', held_status)
+      end);
     return null;
   end if;
   -- five tries at the same place: the sixth would end the same way
@@ -240,8 +251,9 @@ $$;
 grant execute on function public.release_sync_run(uuid, uuid, int, jsonb) to service_role;
 
 -- Starts a run's reading over: its place at the platform is no longer known, or what it saw was lost.
--- Three times at most: a platform that forgets every place would be read for ever.
-create function public.restart_sync_run(p_sync_log_id uuid, p_lease_token uuid)
+-- Three times at most: a platform that forgets every place would be read for ever. p_full: as a full run,
+-- because the place of the run before is what the platform forgot.
+create function public.restart_sync_run(p_sync_log_id uuid, p_lease_token uuid, p_full boolean default false)
 returns void
 language plpgsql
 security definer
@@ -254,11 +266,13 @@ begin
     perform private.refuse('provider_cursor_expired', 'The list had to be read from the start again three times.');
   end if;
   update private.sync_runs set progress = '{}', restart_count = run.restart_count + 1 where sync_log_id = p_sync_log_id;
-  update public.sync_logs set fetched_count = 0, unchanged_count = 0, error_count = 0 where id = p_sync_log_id;
+  update public.sync_logs set fetched_count = 0, unchanged_count = 0, error_count = 0,
+    mode = case when p_full then 'full' else mode end
+  where id = p_sync_log_id;
   delete from private.sync_seen where sync_log_id = p_sync_log_id;
 end;
 $$;
-grant execute on function public.restart_sync_run(uuid, uuid) to service_role;
+grant execute on function public.restart_sync_run(uuid, uuid, boolean) to service_role;
 
 -- How long to wait after the n-th failure in a row before the schedule tries again.
 create function private.failure_pause(failure_count int)
@@ -326,10 +340,12 @@ begin
     end if;
     update public.sync_streams set
       -- never ahead of our own clock: one record dated in the future would hide every later change
-      cursor = jsonb_build_object('since', case
-        when run.progress ->> 'watermark' is null then (cursor ->> 'since')::timestamptz
-        else least((run.progress ->> 'watermark')::timestamptz, log.started_at)
-      end),
+      cursor = jsonb_build_object(
+        'since', case
+          when run.progress ->> 'watermark' is null then (cursor ->> 'since')::timestamptz
+          else least((run.progress ->> 'watermark')::timestamptz, log.started_at)
+        end,
+        'bookmark', coalesce(nullif(run.progress -> 'new_bookmark', 'null'), cursor -> 'bookmark')),
       last_full_sync_at = case when log.mode = 'full' then log.started_at else last_full_sync_at end,
       next_sync_at = now() + make_interval(mins => integration.sync_interval_minutes)
     where integration_id = run.integration_id and stream = run.stream;

@@ -15,6 +15,7 @@ as $$
     'progress', run.progress,
     'has_rows', private.stream_has_rows(run.integration_id, run.stream),
     'since', stream.cursor ->> 'since',
+    'bookmark', stream.cursor -> 'bookmark',
     'batch_size', stream.batch_size
   )
   from public.sync_logs as log
@@ -269,7 +270,7 @@ end;
 $$;
 grant execute on function public.apply_records(uuid, text, jsonb, jsonb, text) to service_role;
 
--- All a replay needs: { connector, settings, open_count, errors: [{ id, payload, last_seen_at }] }. The errors
+-- All a replay needs: { connector, settings, account, open_count, errors: [{ id, payload, last_seen_at }] }. The errors
 -- are the open ones behind p_after, in the order of their ids, so that a caller comes past each once, whatever
 -- becomes of it; open_count counts them without the limit. Null: there is no such integration.
 create function public.list_open_sync_errors(
@@ -284,6 +285,7 @@ as $$
   select jsonb_build_object(
     'connector', integration.connector,
     'settings', integration.settings,
+    'account', integration.account,
     'open_count', (select count(*) from public.sync_errors as candidate
       where candidate.integration_id = integration.id and candidate.stream = p_stream and candidate.resolved_at is null
         and (p_ids is null or candidate.id = any (p_ids)) and (p_after is null or candidate.id > p_after)),

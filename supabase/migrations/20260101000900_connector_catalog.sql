@@ -32,6 +32,7 @@ select private.register_connectors($json$[
       "additionalProperties": false
     },
     "credentials_schema": {
+      "x-auth-type": "none",
       "type": "object",
       "properties": {},
       "additionalProperties": false
@@ -46,7 +47,8 @@ select private.register_connectors($json$[
         "incremental": false,
         "detects_deletes": true
       }
-    ]
+    ],
+    "actions": []
   },
   {
     "slug": "treez",
@@ -123,6 +125,7 @@ select private.register_connectors($json$[
           "x-when": {
             "api_version": "v2"
           },
+          "x-auth-type": "token_exchange",
           "type": "object",
           "properties": {
             "client_id": {
@@ -149,6 +152,7 @@ select private.register_connectors($json$[
           "x-when": {
             "api_version": "v3"
           },
+          "x-auth-type": "signed_request",
           "type": "object",
           "properties": {
             "certificate_id": {
@@ -189,6 +193,7 @@ select private.register_connectors($json$[
         "incremental": true,
         "detects_deletes": true
       }
-    ]
+    ],
+    "actions": []
   }
 ]$json$::jsonb);

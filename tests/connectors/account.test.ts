@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { openAccount } from '../../supabase/functions/_shared/connectors/account.ts'
 import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import type { ListStream } from '../../supabase/functions/_shared/connectors/vocabulary/stream-definition.ts'
 import { memoryTokenCache } from '../../supabase/functions/_shared/connectors/token-cache.ts'
 import type { Pagination } from '../../supabase/functions/_shared/connectors/vocabulary/paging.ts'
 import type { HttpClient } from '../../supabase/functions/_shared/http/client.ts'
@@ -234,9 +235,10 @@ describe('a request', () => {
   it('cannot be turned to another host by a setting', () => {
     const connector = sampleConnector(none)
 
-    expect(connector.baseUrl({ shop: 'evil.example/' })).toBe(
-      'https://evil.example%2F.acme.example/v1',
-    )
+    expect(connector.baseUrl({ settings: { shop: 'evil.example/' }, credentials: {}, account: {} }))
+      .toBe(
+        'https://evil.example%2F.acme.example/v1',
+      )
   })
 
   it('is not sent for an unknown stream', async () => {
@@ -260,8 +262,8 @@ describe('a request', () => {
     })
 
     await expect(account.check()).rejects.toMatchObject({
-      code: 'sign_in_not_supported',
-      next: 'developer',
+      code: 'sign_in_required',
+      next: 'owner',
     })
   })
 })
@@ -280,7 +282,10 @@ describe('an answer', () => {
 
 describe('a look-up', () => {
   const declared = sampleConnector({ type: 'page', param: 'page', sizeParam: 'limit', size: 2 })
-  const stream = { ...declared.streams.products!, lookup: { param: 'ids', max: 2 } }
+  const stream = {
+    ...(declared.streams.products as ListStream),
+    lookup: { param: 'ids', max: 2 },
+  }
   const connector: Connector = { ...declared, streams: { products: stream } }
 
   it('proves nothing when the platform ignores the ids and shows its first page', async () => {

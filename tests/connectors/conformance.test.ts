@@ -157,6 +157,6 @@ conformance(
   sampleConnector(cursor, 'oauth2'),
   fixture(cursorPaging, {
     credentials: {},
-    token: { access_token: 'from-the-owner', expires_at: '2026-11-20T10:00:00Z' },
+    token: { access_token: 'from-the-owner' },
   }),
 )

@@ -90,7 +90,9 @@ describe('json-feed', () => {
 
     const records = await readAll(open({ url: feed.url }), 'products')
 
-    const parsed = records.map((raw) => parseRecord(jsonFeed, 'products', raw, { settings }))
+    const parsed = records.map((raw) =>
+      parseRecord(jsonFeed, 'products', raw, { settings, account: {} })
+    )
     expect(parsed.map((result) => result.ok && result.record.source_id)).toEqual(
       feed.products.map(({ id }) => id),
     )
@@ -109,7 +111,8 @@ describe('json-feed', () => {
   })
 
   it('shares its rate limit with nobody else on the same host, whose feed may be down', () => {
-    const key = (url: string) => jsonFeed.budgetKey({ settings: { url }, credentials: {} })
+    const key = (url: string) =>
+      jsonFeed.budgetKey({ settings: { url }, credentials: {}, account: {} })
 
     expect(key('https://shop.example/a.json')).toBe(key('https://shop.example/a.json'))
     expect(key('https://shop.example/a.json')).not.toBe(key('https://shop.example/b.json'))

@@ -1,6 +1,7 @@
 // A platform on loopback that serves one connector's fixture pages, and misbehaves when told to.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 import type { Stream } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import type { StreamFixture } from './conformance.ts'
@@ -26,7 +27,8 @@ export type ScriptedPlatform = {
   headers(): IncomingMessage['headers']
 }
 
-export type OtherAnswers = Record<string, unknown>
+/** By `METHOD /path`, where `*` stands for a part of the path; a function answers by address and body. */
+export type OtherAnswers = Record<string, unknown | ((url: URL, body: string) => unknown)>
 
 /** @param other Answers besides the list, by `METHOD /path`. */
 export async function scriptedPlatform(
@@ -44,9 +46,10 @@ export async function scriptedPlatform(
 
   const bodyOf = (url: URL) => {
     const total = pages.flat().length
-    const ids = stream.lookup && url.searchParams.get(stream.lookup.param)
+    const lookup = stream.read ? undefined : stream.lookup
+    const ids = lookup && url.searchParams.get(lookup.param)
     if (ids) {
-      const asked = ids.split(stream.lookup?.separator ?? ',')
+      const asked = ids.split(lookup?.separator ?? ',')
       const found = pages.flat().filter((record) => asked.includes(stream.id(record) ?? ''))
       return fixture.body(found, { page: 0, last: true, total: found.length })
     }
@@ -55,14 +58,17 @@ export async function scriptedPlatform(
     return fixture.body(pages[page] ?? [], { page, last: page >= pages.length - 1, total })
   }
 
-  const server = createServer((request, response) => {
-    request.resume()
+  const server = createServer(async (request, response) => {
+    const body = await text(request)
     const url = new URL(request.url ?? '/', 'http://platform')
     requests.push(`${request.method} ${request.url}`)
     headers = request.headers
     if (total) return total(response, '{}')
-    const aside = other[`${request.method} ${url.pathname}`]
-    if (aside !== undefined) return json(response, JSON.stringify(aside))
+    const aside = answerOf(other, `${request.method} ${url.pathname}`)
+    if (aside !== undefined) {
+      const answer = typeof aside === 'function' ? aside(url, body) : aside
+      return json(response, JSON.stringify(answer))
+    }
     if (fault && fault.times > 0) {
       fault.times -= 1
       return fault.play(
@@ -92,6 +98,17 @@ export async function scriptedPlatform(
     requests,
     headers: () => headers,
   }
+}
+
+function answerOf(other: OtherAnswers, asked: string): unknown {
+  if (Object.hasOwn(other, asked)) return other[asked]
+  const pattern = Object.keys(other).find((key) =>
+    key.includes('*') &&
+    new RegExp(`^${
+      key.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&')).join('[^/]+')
+    }$`).test(asked)
+  )
+  return pattern === undefined ? undefined : other[pattern]
 }
 
 /** The faults of the conformance suite. */

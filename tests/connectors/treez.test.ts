@@ -184,7 +184,10 @@ async function setUp(version: Version = 'v2', options: TreezSimulatorOptions = {
 }
 
 const parse = (raw: unknown) =>
-  parseRecord(treez, 'products', raw, { settings: { dispensary: 'demo', currency: 'USD' } })
+  parseRecord(treez, 'products', raw, {
+    settings: { dispensary: 'demo', currency: 'USD' },
+    account: {},
+  })
 const idsOf = (records: unknown[]) => records.map((raw) => treez.streams.products!.id(raw))
 
 describe.each<Version>(['v2', 'v3'])('a Treez store over %s', (version) => {
@@ -255,7 +258,7 @@ describe.each<Version>(['v2', 'v3'])('a Treez store over %s', (version) => {
   it('passes the check with good credentials and fails it with revoked ones', async () => {
     const { store, account, open, tokens } = await setUp(version)
 
-    await expect(account.check()).resolves.toEqual({})
+    await expect(account.check()).resolves.toEqual({ account: {} })
     store.control.revokeCredentials()
     await tokens.clear()
 
@@ -328,7 +331,7 @@ describe('a Treez token', () => {
 
     expect(error).toMatchObject({ code: 'provider_unauthorized', next: 'owner' })
     expect(JSON.stringify([error?.detail, error?.errors])).not.toContain('wrong-key')
-    await expect(open().check()).resolves.toEqual({})
+    await expect(open().check()).resolves.toEqual({ account: {} })
   })
 
   it('is not handed out during an outage, which is not the owner’s fault', async () => {
@@ -341,7 +344,7 @@ describe('a Treez token', () => {
     })
     store.control.clearFaults()
 
-    await expect(account.check()).resolves.toEqual({})
+    await expect(account.check()).resolves.toEqual({ account: {} })
   })
 })
 
@@ -389,13 +392,13 @@ describe('a Treez request', () => {
     ['the raw token', '', 'token'],
     ['a prefix', 'Bearer ', 'Bearer token'],
   ])('authenticates with %s and the client id (v2)', (_, token_prefix, authorization) => {
-    const { settings, credentials } = treez.readAccount({
+    const account = treez.readAccount({
       settings: { dispensary: 'demo', token_prefix },
       credentials: { client_id: 'client-1', api_key: 'key' },
     })
-    const auth = treez.auth(settings)
+    const auth = treez.auth(account.settings)
 
-    expect(auth.type === 'token_exchange' && auth.headers('token', { settings, credentials }))
+    expect(auth.type === 'token_exchange' && auth.headers('token', account))
       .toEqual({ authorization, client_id: 'client-1' })
   })
 
@@ -500,12 +503,13 @@ describe('a Treez connect form', () => {
   })
 
   it('takes two spellings of one store for one account', () => {
-    expect(treez.accountId({ settings: { dispensary: 'Demo' }, credentials: {} })).toBe('demo')
+    expect(treez.accountId({ settings: { dispensary: 'Demo' }, credentials: {}, account: {} }))
+      .toBe('demo')
   })
 
   it('shares the rate limit between the stores of one client id, without showing it', () => {
     const key = (dispensary: string, client_id: string) =>
-      treez.budgetKey({ settings: { dispensary }, credentials: { client_id } })
+      treez.budgetKey({ settings: { dispensary }, credentials: { client_id }, account: {} })
 
     expect(key('one', 'client-1')).toBe(key('two', 'client-1'))
     expect(key('one', 'client-1')).not.toBe(key('one', 'client-2'))

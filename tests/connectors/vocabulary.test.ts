@@ -147,7 +147,10 @@ describe('a mapping that trips over one record', () => {
       },
     }
 
-    const result = parseRecord(tripping, 'products', { id: 'a', title: 'Stool' }, { settings: {} })
+    const result = parseRecord(tripping, 'products', { id: 'a', title: 'Stool' }, {
+      settings: {},
+      account: {},
+    })
 
     expect(result).toEqual({
       ok: false,
@@ -156,7 +159,10 @@ describe('a mapping that trips over one record', () => {
       message: 'record: cannot be mapped: no such tier',
       issues: [{ path: '', message: 'cannot be mapped: no such tier' }],
     })
-    expect(parseRecord(connector, 'products', { id: 'a', title: 'Stool' }, { settings: {} }).ok)
+    expect(
+      parseRecord(connector, 'products', { id: 'a', title: 'Stool' }, { settings: {}, account: {} })
+        .ok,
+    )
       .toBe(true)
   })
 })

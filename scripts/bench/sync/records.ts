@@ -28,11 +28,11 @@ export function* readBatches(
   size: number,
   changed: boolean,
 ): Generator<Batch> {
-  const { settings } = treez.readAccount({
+  const { settings, account: facts } = treez.readAccount({
     settings: { dispensary: 'bench' },
     credentials: { client_id: 'bench', api_key: 'bench' },
   })
-  const collector = new Collector({ connector: treez, stream: 'products', settings })
+  const collector = new Collector({ connector: treez, stream: 'products', settings, facts })
   for (let start = 0; start < catalog.length; start += size) {
     const now = new Date().toISOString()
     const records = catalog.slice(start, start + size).map((text, index) => {

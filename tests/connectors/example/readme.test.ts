@@ -31,7 +31,12 @@ it('the test in the README is the one that runs', () => {
 it('every word of the vocabulary is in the README', () => {
   const folder = join(import.meta.dirname, '../../../supabase/functions/_shared/connectors')
   const auth = readFileSync(join(folder, 'vocabulary/auth.ts'), 'utf8')
-  const definition = readFileSync(join(folder, 'define-connector.ts'), 'utf8')
+  const definition = [
+    'define-connector.ts',
+    'vocabulary/stream-definition.ts',
+    'vocabulary/actions.ts',
+    'vocabulary/platform-call.ts',
+  ].map((file) => readFileSync(join(folder, file), 'utf8')).join('\n')
   const paging = readFileSync(join(folder, 'vocabulary/paging.ts'), 'utf8')
   const between = (text: string, start: string) =>
     text.slice(text.indexOf(start), text.indexOf('\n}\n', text.indexOf(start)))
@@ -39,10 +44,17 @@ it('every word of the vocabulary is in the README', () => {
     ...[...auth.matchAll(/^export function (\w+)/gm)].map((match) => match[1]!),
     ...[...paging.matchAll(/\{ type: '(\w+)'/g)].map((match) => match[1]!),
     ...[
-      'export type StreamDefinition',
+      'type AnyStream',
+      'export type ListedStream',
+      'export type ReadStream',
+      'export type ReadContext',
+      'export type ReadResult',
       'export type ConnectorDefinition',
       'type IncrementalTime',
       'export type Failure',
+      'export type ActionDefinition',
+      'export type ActionContext',
+      'export type PlatformCall',
     ]
       .flatMap((start) =>
         [...between(definition, start).matchAll(/^ {2}(\w+)\??[:(]/gm)].map((match) => match[1]!)

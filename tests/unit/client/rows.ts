@@ -17,6 +17,7 @@ export function integrationRow(changes: Partial<Integration> = {}): Integration 
     name: 'Downtown store',
     status: 'connected',
     settings: { dispensary: 'downtown' },
+    account: {},
     sync_interval_minutes: 60,
     consecutive_failures: 0,
     last_error: null,

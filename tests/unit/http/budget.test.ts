@@ -21,7 +21,12 @@ describe('the request budget in Postgres', () => {
 
     expect(grant).toEqual({ wait_ms: 120, circuit: 'closed' })
     expect(db.calls).toEqual([
-      ['acquire_request', { p_key: 'treez:shop', p_requests_per_second: 4, p_burst: 20 }],
+      ['acquire_request', {
+        p_key: 'treez:shop',
+        p_requests_per_second: 4,
+        p_burst: 20,
+        p_cost: 1,
+      }],
     ])
   })
 

@@ -553,8 +553,8 @@ describe('the request budget', () => {
     const reports: unknown[][] = []
     const budget: RequestBudget = {
       acquire: () => Promise.resolve(grants.length > 1 ? grants.shift()! : grants[0]!),
-      report: (...report) => {
-        reports.push(report)
+      report: (outcome, retryAfterMs) => {
+        reports.push([outcome, retryAfterMs])
         return Promise.resolve()
       },
     }

@@ -21,6 +21,7 @@ const integration = {
   name: 'Shop',
   status: 'connected',
   settings: {},
+  account: {},
   sync_interval_minutes: 60,
   consecutive_failures: 0,
   last_error: null,

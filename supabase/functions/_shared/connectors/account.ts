@@ -5,20 +5,27 @@ import type { Clock } from '../platform/clock.ts'
 import { AppError } from '../platform/errors.ts'
 import { addresses, type ConnectorOverrides } from './addresses.ts'
 import { openAuthentication } from './authenticate.ts'
-import { platformCaller } from './call-platform.ts'
-import { type Connector, findStream, type Stream } from './define-connector.ts'
-import type { TokenCache } from './token-cache.ts'
+import { type CallOptions, platformCaller } from './call-platform.ts'
+import { type Connector, findStream, placesOf, type Stream } from './define-connector.ts'
+import { readPage } from './read-page.ts'
+import type { OAuthGrant, TokenCache } from './token-cache.ts'
+import type { AccountFacts } from './vocabulary/auth.ts'
 import { fillValues } from './vocabulary/fill-template.ts'
 import { isExpired, nextCursor, type PageCursor, pageQuery, pageSize } from './vocabulary/paging.ts'
+import type { PlatformAnswer, PlatformCall } from './vocabulary/platform-call.ts'
+import type { ListStream, Place } from './vocabulary/stream-definition.ts'
 
 export type { PageCursor } from './vocabulary/paging.ts'
-export type { TokenCache } from './token-cache.ts'
+export type { OAuthGrant, TokenCache } from './token-cache.ts'
+export type { Place } from './vocabulary/stream-definition.ts'
 
 export type PageRequest = {
   /** Only what changed after this, RFC 3339; null for everything. The overlap is added here. */
   since: string | null
   /** The place to continue from; null for the first page. */
   cursor: PageCursor | null
+  /** What the last finished run left for this one; null for everything. */
+  bookmark?: Place | null
   /** Records a page; keep it through one scan. Never more than the connector allows. */
   size?: number
 }
@@ -33,7 +40,15 @@ export type Page = {
   length: number
   /** When the request left, RFC 3339: what the page shows is at least this new. */
   fetched_at: string
+  /** For the next run, should this one end well. */
+  bookmark?: Place
 }
+
+/** Sends one call as the account. */
+export type AccountCall = (
+  call: PlatformCall,
+  options?: CallOptions,
+) => Promise<PlatformAnswer>
 
 /** Errors are AppErrors with `provider_…` codes. */
 export type Account = {
@@ -41,8 +56,9 @@ export type Account = {
   fetchPage(stream: string, request: PageRequest): Promise<Page>
   /** The raw records of those ids that the platform still has. Any number of ids. */
   lookup(stream: string, ids: string[]): Promise<unknown[]>
-  /** Proves that the credentials work, with one cheap call. */
-  check(): Promise<{ account_name?: string }>
+  /** Proves that the credentials work, with one cheap call, and tells what the platform says of the account. */
+  check(): Promise<{ account_name?: string; account: AccountFacts }>
+  call: AccountCall
 }
 
 export type AccountOptions = {
@@ -50,32 +66,49 @@ export type AccountOptions = {
   /** As stored, or as the form sent them: they are checked here. */
   settings: unknown
   credentials: unknown
+  /** What the platform said of the account when it was proved. */
+  account?: AccountFacts
   http: HttpClient
   clock: Clock
   overrides?: ConnectorOverrides
   tokens: TokenCache
+  /** For accounts whose owner has signed in. */
+  grant?: OAuthGrant
 }
 
 /** @throws AppError `invalid_settings` or `invalid_credentials` before anything is sent. */
 export function openAccount(options: AccountOptions): Account {
   const { connector, clock, http } = options
   const account = connector.readAccount(options)
-  const address = addresses(connector, account.settings, options.overrides)
+  const address = addresses(connector, account, options.overrides)
   const authentication = openAuthentication({ ...options, account, address: address.of })
-  const call = platformCaller({ connector, account, http, authentication })
+  const send = platformCaller({ connector, account, http, clock, authentication })
+  const call: AccountCall = ({ path, ...rest }, options) =>
+    send({ ...rest, url: address.of(path) }, options)
   const refuseRepetition = repetitionGuard(connector)
 
   const fetchPage: Account['fetchPage'] = async (name, request) => {
     const { since, cursor } = request
     const stream = findStream(connector, name)
-    const { pagination } = stream
+    if (!stream.when(account.settings)) {
+      throw new AppError('stream_not_found', {
+        detail: `${connector.name} has no ${name} with these settings.`,
+      })
+    }
+    if (stream.read) {
+      const page = await readPage(stream, request, { account, call, clock })
+      refuseRepetition(stream, cursor, page.records)
+      return page
+    }
+    const { pagination, cost } = stream
     const size = pageSize(pagination, request.size)
     const list = cursor && 'url' in cursor
       ? { url: address.ofLink(cursor.url), query: {} }
       : listCall(stream, since, address.of)
     const fetchedAt = clock.now().toISOString()
-    const answer = await call({
+    const answer = await send({
       ...list,
+      cost,
       query: { ...list.query, ...pageQuery(pagination, cursor, size) },
     }).catch((error: unknown) => {
       throw isExpired(cursor, statusOf(error))
@@ -101,7 +134,7 @@ export function openAccount(options: AccountOptions): Account {
 
   const lookup: Account['lookup'] = async (name, ids) => {
     const stream = findStream(connector, name)
-    if (!stream.lookup) {
+    if (stream.read || !stream.lookup) {
       throw new TypeError(`${connector.slug} cannot look up ${name}`)
     }
     const { param, max, separator = ',' } = stream.lookup
@@ -110,7 +143,7 @@ export function openAccount(options: AccountOptions): Account {
       const asked = ids.slice(start, start + max)
       const first = pageQuery(stream.pagination, null, pageSize(stream.pagination, max))
       const { body } = await call({
-        url: address.of(stream.path),
+        path: stream.path,
         query: { ...stream.query, ...first, [param]: asked.join(separator) },
       })
       const records = readRecords(connector, stream, body)
@@ -126,29 +159,31 @@ export function openAccount(options: AccountOptions): Account {
   }
 
   const check: Account['check'] = async () => {
-    const { settings } = account
-    const declared = connector.check(settings)
+    const declared = connector.check(account.settings)
     if (!declared) {
-      const [first] = Object.keys(connector.streams)
+      const [first] = connector.streamsOf(account.settings)
       if (first === undefined) {
         throw new TypeError(`${connector.slug} has nothing to check`)
       }
       await fetchPage(first, { since: null, cursor: null, size: 1 })
-      return {}
+      return { account: account.account }
     }
+    const { accountName, account: factsOf, ...declaredCall } = declared
     const { body } = await call({
-      method: declared.method ?? 'GET',
-      url: address.of(declared.path),
-      query: fillValues(declared.query ?? {}, settings),
+      ...declaredCall,
+      query: fillValues(declared.query ?? {}, placesOf(account)),
     })
-    const name = declared.accountName?.(body)
-    return name === undefined ? {} : { account_name: name }
+    const name = accountName?.(body)
+    return {
+      ...(name === undefined ? {} : { account_name: name }),
+      account: { ...account.account, ...factsOf?.(body) },
+    }
   }
 
-  return { fetchPage, lookup, check }
+  return { fetchPage, lookup, check, call }
 }
 
-function listCall(stream: Stream, since: string | null, address: (path: string) => string) {
+function listCall(stream: ListStream, since: string | null, address: (path: string) => string) {
   const { incremental, path, query } = stream
   if (since === null || !incremental) return { url: address(path), query }
   const from = new Date(Date.parse(since) - incremental.overlapSeconds * 1000)
@@ -162,7 +197,7 @@ function listCall(stream: Stream, since: string | null, address: (path: string) 
   }
 }
 
-function readRecords(connector: Connector, stream: Stream, body: unknown): unknown[] {
+function readRecords(connector: Connector, stream: ListStream, body: unknown): unknown[] {
   const records = stream.records(body)
   if (Array.isArray(records)) return records
   throw new AppError('provider_bad_answer', {

@@ -1,11 +1,12 @@
 // How do an account's credentials get onto a request? One way for each kind of authentication.
+import { basicAuthorization } from '../http/basic-authorization.ts'
 import type { HttpClient } from '../http/client.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { Clock } from '../platform/clock.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import type { Connector } from './define-connector.ts'
-import type { TokenCache } from './token-cache.ts'
-import type { AccountValues, TokenExchange } from './vocabulary/auth.ts'
+import type { OAuthGrant, TokenCache } from './token-cache.ts'
+import type { AccountValues, OAuth2, TokenExchange } from './vocabulary/auth.ts'
 
 export type Authentication = {
   /** Gets ready what has to be fetched first; call it before each request. */
@@ -23,6 +24,8 @@ export type AuthenticationParts = {
   http: HttpClient
   clock: Clock
   tokens: TokenCache
+  /** For accounts whose owner has signed in. */
+  grant?: OAuthGrant
   /** The address of a path below the account's base address. */
   address(path: string): string
 }
@@ -35,8 +38,8 @@ export function openAuthentication(parts: AuthenticationParts): Authentication {
       return fixed({}, {})
     case 'api_key':
       if (auth.in === 'basic') {
-        const pair = `${auth.username(account)}:${auth.password(account)}`
-        return fixed({ authorization: `Basic ${base64(pair)}` }, {})
+        const authorization = basicAuthorization(auth.username(account), auth.password(account))
+        return fixed({ authorization }, {})
       }
       return auth.in === 'query'
         ? fixed({}, { [auth.name]: auth.value(account) })
@@ -48,9 +51,10 @@ export function openAuthentication(parts: AuthenticationParts): Authentication {
           setAll(headers, auth.headers(account, { method, url, now: clock.now() })),
       }
     case 'token_exchange':
+    case 'client_credentials':
       return exchanged(auth, parts)
     case 'oauth2':
-      return signedIn(parts)
+      return signedIn(auth, parts)
   }
 }
 
@@ -77,7 +81,10 @@ function exchanged(auth: TokenExchange, parts: AuthenticationParts): Authenticat
     const answer = await http.send({
       method: 'POST',
       url: parts.address(auth.request.path),
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        ...auth.request.headers?.(account),
+      },
       body: new URLSearchParams(auth.request.form(account)).toString(),
       // Nothing is lost when the first token was made and its answer was not read.
       repeatable: true,
@@ -118,20 +125,29 @@ function exchanged(auth: TokenExchange, parts: AuthenticationParts): Authenticat
   }
 }
 
-function signedIn({ connector, tokens }: AuthenticationParts): Authentication {
-  let token: { access_token: string } | null = null
+function signedIn(
+  auth: OAuth2,
+  { connector, account, grant }: AuthenticationParts,
+): Authentication {
+  let token: string | null = null
   return {
     ...fixed({}, {}),
     async prepare() {
-      token = await tokens.read()
-      if (!token) {
-        throw new AppError('sign_in_not_supported', {
-          detail: `${connector.name} wants the owner to sign in there, which is not possible yet.`,
+      if (!grant) {
+        throw new AppError('sign_in_required', {
+          detail: `${connector.name} wants the owner to sign in there.`,
         })
       }
+      token = await grant.current()
     },
     authorize({ headers }) {
-      if (token) headers.set('authorization', `Bearer ${token.access_token}`)
+      if (token === null) return
+      setAll(headers, auth.headers?.(token, account) ?? { authorization: `Bearer ${token}` })
+    },
+    async renew() {
+      if (!grant || token === null) return false
+      token = await grant.renew(token)
+      return token !== null
     },
   }
 }
@@ -139,9 +155,15 @@ function signedIn({ connector, tokens }: AuthenticationParts): Authentication {
 /** "The platform refuses the credentials", with the account's name and what to do. */
 export function refused(connector: Connector, account: AccountValues, cause?: unknown): AppError {
   return new AppError('provider_unauthorized', {
-    detail: `${connector.name} refuses the credentials of "${connector.accountId(account)}".`,
+    detail: `${connector.name} refuses the credentials${nameOf(connector, account)}.`,
     cause,
   })
+}
+
+/** Empty while the platform has not yet said whose they are. */
+function nameOf(connector: Connector, account: AccountValues): string {
+  const id = connector.accountId(account)
+  return id ? ` of "${id}"` : ''
 }
 
 /** At the address that hands out tokens, every one of these means the same. */
@@ -155,6 +177,3 @@ const isRefusal = (error: unknown) => error instanceof AppError && REFUSALS.incl
 function setAll(headers: Headers, values: Record<string, string>): void {
   for (const [name, value] of Object.entries(values)) headers.set(name, value)
 }
-
-/** `btoa` alone takes Latin-1 only. */
-const base64 = (text: string) => btoa(String.fromCharCode(...new TextEncoder().encode(text)))

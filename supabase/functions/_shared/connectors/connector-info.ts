@@ -2,10 +2,12 @@
 import { z } from 'zod'
 import type { ConnectorInfo, JsonSchema } from '../contracts/connectors.ts'
 import type { Connector } from './define-connector.ts'
+import type { Auth } from './vocabulary/auth.ts'
 
 /** What the code says of the row of `public.connectors`; the database adds whether it is available. */
 export function connectorInfo(connector: Connector): Omit<ConnectorInfo, 'available'> {
   const streams = Object.values(connector.streams)
+  const actions = Object.values(connector.actions)
   return {
     slug: connector.slug,
     name: connector.name,
@@ -18,6 +20,7 @@ export function connectorInfo(connector: Connector): Omit<ConnectorInfo, 'availa
     capabilities: [
       ...streams.map((stream) => `sync_in:${stream.name}`),
       ...streams.flatMap((stream) => stream.incremental ? [`incremental:${stream.name}`] : []),
+      ...actions.map((action) => `action:${action.name}`),
     ],
     streams: streams.map((stream) => ({
       name: stream.name,
@@ -25,24 +28,37 @@ export function connectorInfo(connector: Connector): Omit<ConnectorInfo, 'availa
       incremental: stream.incremental !== undefined,
       detects_deletes: true, // every stream is scanned whole from time to time
     })),
+    actions: actions.map(({ name, title, description, repeatable, input, output }) => ({
+      name,
+      title,
+      description,
+      repeatable,
+      input_schema: jsonSchema(input),
+      output_schema: jsonSchema(output),
+    })),
   }
 }
 
 /** One schema, or `oneOf` with `x-when` where a setting chooses: see `ConnectorInfo`. */
 function credentialsSchema({ modes, modeSetting }: Connector): JsonSchema {
   const schemas = Object.entries(modes)
-  if (modeSetting === null) return jsonSchema(schemas[0]![1].credentials)
+  if (modeSetting === null) return schemaOf(schemas[0]![1])
   return {
     oneOf: schemas.map(([value, mode]) => ({
       title: value,
       'x-when': { [modeSetting]: value },
-      ...jsonSchema(mode.credentials),
+      ...schemaOf(mode),
     })),
   }
 }
 
-function jsonSchema(schema: z.ZodObject): JsonSchema {
+const schemaOf = ({ type, credentials }: Auth): JsonSchema => ({
+  'x-auth-type': type,
+  ...jsonSchema(credentials),
+})
+
+function jsonSchema(schema: z.ZodType): JsonSchema {
   // What a form has to send: fields with a default may be left out.
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' })
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
   return rest
 }

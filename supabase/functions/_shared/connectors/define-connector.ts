@@ -2,66 +2,51 @@
 import { z } from 'zod'
 import { toFieldErrors } from '../platform/field-errors.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
-import type { AccountValues, Auth, AuthChoice, CheckCall, Values } from './vocabulary/auth.ts'
+import type { Action, ActionDefinition } from './vocabulary/actions.ts'
+import type {
+  AccountFacts,
+  AccountValues,
+  Auth,
+  AuthChoice,
+  CheckCall,
+  Values,
+} from './vocabulary/auth.ts'
 import { fillTemplate } from './vocabulary/fill-template.ts'
-import { confirmsAbsence, type Pagination } from './vocabulary/paging.ts'
-import { readPath } from './vocabulary/read-path.ts'
-import type { StreamName, SyncedRecord } from './vocabulary/streams.ts'
+import {
+  compileStream,
+  type ListedStream,
+  type ReadStream,
+  type Stream,
+  type StreamDefinition,
+} from './vocabulary/stream-definition.ts'
+import type { StreamName } from './vocabulary/streams.ts'
 
-/** What a mapping may look at besides the record. */
-export type RecordContext<Settings = Values> = { settings: Settings }
+export type { Stream } from './vocabulary/stream-definition.ts'
 
-/** An error inside an answer whose status says 200. */
+/** An answer as `failure` and `pause` see it. */
+export type JudgedAnswer = {
+  status: number
+  headers: Headers
+  /** Parsed JSON; undefined when it is not JSON. */
+  body: unknown
+  now: Date
+}
+
+/** What an answer means, where its status does not say it. */
 export type Failure = {
   code: ErrorCode
   /** What the platform said, without secrets. */
   detail: string
   /** The token may have ended unseen: get a new one and ask once more. */
   renewToken?: boolean
+  /** When to come back, in milliseconds, for `provider_rate_limited`. */
+  retryAfterMs?: number
 }
 
-type IncrementalTime = {
-  /** The time as the platform spells it; RFC 3339 in UTC when not said. */
-  format?: (since: Date) => string
-  /** Asked again before the saved time, for records that became visible late. */
-  overlapSeconds: number
-}
-
-/** How to ask only for what changed. */
-export type Incremental =
-  & IncrementalTime
-  & (
-    /** Replaces the stream's path; `{since}` is the time. */
-    | { path: string; param?: never }
-    /** Query parameter that carries the time. */
-    | { param: string; path?: never }
-  )
+export type RateLimit = { requestsPerSecond: number; burst: number }
 
 /** How the platform signs the webhooks it sends. */
 export type WebhookScheme = 'standard-webhooks'
-
-export type StreamDefinition<
-  Settings = Values,
-  Schema extends z.ZodType = z.ZodType,
-  Name extends StreamName = StreamName,
-> = {
-  /** Below the base address; `{setting}` places are filled. */
-  path: string
-  query?: Record<string, string>
-  /** Where the records are in the answer: a path (`data.items`), or a function. `''` is the whole. */
-  records: string | ((body: unknown) => unknown)
-  /** Where the answer says how many records there are in all. */
-  total?: string
-  pagination: Pagination
-  incremental?: Incremental
-  /** How to ask for certain ids, to confirm that a record is gone before its row ends. */
-  lookup?: { param: string; max: number; separator?: string }
-  /** Where a raw record keeps its id: known even of a record that is refused. */
-  id: string
-  /** The fields we use, and nothing else: what the platform adds breaks nothing. */
-  record: Schema
-  toRecord(record: z.output<Schema>, context: RecordContext<Settings>): SyncedRecord<Name>
-}
 
 export type ConnectorDefinition<
   Settings extends z.ZodObject = z.ZodObject,
@@ -78,37 +63,29 @@ export type ConnectorDefinition<
   guide?: string
   settings: Settings
   auth: Auth | AuthChoice
-  /** `https://api.acme.example/{shop}`, or a function of the settings; a way to authenticate may override it. */
-  baseUrl?: string | ((settings: z.output<Settings>) => string)
-  rateLimit: { requestsPerSecond: number; burst: number }
+  /** `https://api.acme.example/{shop}`, or a function of the account; a way to authenticate may override it. */
+  baseUrl?: string | ((account: AccountValues<z.output<Settings>>) => string)
+  rateLimit: RateLimit
+  /** Further limits that some calls count against, by name; each is kept for the account. */
+  limits?: Record<string, RateLimit>
   /** What tells this account from every other at the platform; an account connects once. */
   accountId(account: AccountValues<z.output<Settings>>): string
   /** Accounts with the same key share the rate limit; `slug:accountId` when not said. */
   budgetKey?(account: AccountValues<z.output<Settings>>): string
   check?: CheckCall
-  failure?(body: unknown): Failure | null
+  /** What an answer means where its status does not say it: errors inside a 200, throttling as 403. */
+  failure?(answer: JudgedAnswer): Failure | null
+  /** How long to pause after this good answer, in milliseconds: its headers say that the budget is used up. */
+  pause?(answer: JudgedAnswer): number | null
   /** Kept for later: nothing receives webhooks yet. */
   webhooks?: { scheme: WebhookScheme }
+  actions?: Record<string, ActionDefinition>
   streams: {
-    [Name in keyof Records & StreamName]: Records[Name] extends z.ZodType
-      ? StreamDefinition<z.output<Settings>, Records[Name], Name>
+    [Name in keyof Records & StreamName]: Records[Name] extends z.ZodType ?
+        | ListedStream<z.output<Settings>, Records[Name], Name>
+        | ReadStream<z.output<Settings>, Records[Name], Name>
       : never
   }
-}
-
-/** One stream as the engine sees it. */
-export type Stream = Omit<StreamDefinition, 'id' | 'records' | 'total'> & {
-  name: StreamName
-  direction: 'in'
-  /** The source id of a raw record; null when it has none that can be stored. */
-  id(raw: unknown): string | null
-  records(body: unknown): unknown
-  total(body: unknown): number | undefined
-  /**
-   * True: a record missing from a complete scan is gone. False: ask for it with `lookup`; without
-   * `lookup`, wait for a second complete scan that misses it too.
-   */
-  confirmsAbsence: boolean
 }
 
 /** A connector as the engine sees it. */
@@ -126,9 +103,10 @@ export type Connector = {
   modeSetting: string | null
   modes: Record<string, Auth>
   auth(settings: Values): Auth
-  baseUrl(settings: Values): string
+  baseUrl(account: AccountValues): string
   check(settings: Values): CheckCall | null
-  rateLimit: { requestsPerSecond: number; burst: number }
+  rateLimit: RateLimit
+  limits: Record<string, RateLimit>
   accountId(account: AccountValues): string
   budgetKey(account: AccountValues): string
   /**
@@ -136,10 +114,16 @@ export type Connector = {
    *
    * @throws AppError `invalid_settings` or `invalid_credentials`, with the fields at fault.
    */
-  readAccount(form: { settings: unknown; credentials: unknown }): AccountValues
-  failure(body: unknown): Failure | null
+  readAccount(
+    form: { settings: unknown; credentials: unknown; account?: AccountFacts },
+  ): AccountValues
+  failure(answer: JudgedAnswer): Failure | null
+  pause(answer: JudgedAnswer): number | null
   webhooks: { scheme: WebhookScheme } | null
+  actions: Record<string, Action>
   streams: Partial<Record<StreamName, Stream>>
+  /** Names of the streams an account with these settings has. */
+  streamsOf(settings: Values): StreamName[]
 }
 
 /** Declares a connector and derives what the engine needs from what was said. */
@@ -158,8 +142,7 @@ export function defineConnector<
     return mode
   }
   // The settings are typed to the connector; behind readAccount they are what its schema gave.
-  const typed = (settings: Values) => settings as z.output<Settings>
-  const account = (values: AccountValues) => ({ ...values, settings: typed(values.settings) })
+  const typed = (values: AccountValues) => values as AccountValues<z.output<Settings>>
   const schemas = Object.values(modes).map((mode) => mode.credentials)
 
   const connector: Connector = {
@@ -174,36 +157,54 @@ export function defineConnector<
     modeSetting: choice?.setting ?? null,
     modes,
     auth,
-    baseUrl(settings) {
-      const address = auth(settings).baseUrl ?? baseUrl
+    baseUrl(values) {
+      const address = auth(values.settings).baseUrl ?? baseUrl
       if (address === undefined) {
         throw new TypeError(`${definition.slug} has no base address`)
       }
       return typeof address === 'function'
-        ? address(typed(settings))
-        : fillTemplate(address, settings)
+        ? address(typed(values))
+        : fillTemplate(address, placesOf(values))
     },
     check: (settings) => auth(settings).check ?? definition.check ?? null,
     rateLimit: definition.rateLimit,
-    accountId: (values) => definition.accountId(account(values)),
+    limits: definition.limits ?? {},
+    accountId: (values) => definition.accountId(typed(values)),
     budgetKey: (values) =>
-      definition.budgetKey?.(account(values)) ??
-        `${definition.slug}:${definition.accountId(account(values))}`,
-    readAccount(form) {
+      definition.budgetKey?.(typed(values)) ??
+        `${definition.slug}:${definition.accountId(typed(values))}`,
+    readAccount({ account = {}, ...form }) {
       const settings = parse(definition.settings, form.settings, 'settings')
       return {
         settings,
         credentials: parse(auth(settings).credentials, form.credentials, 'credentials'),
+        account,
       }
     },
-    failure: (body) => definition.failure?.(body) ?? null,
+    failure: (answer) => definition.failure?.(answer) ?? null,
+    pause: (answer) => definition.pause?.(answer) ?? null,
     webhooks: definition.webhooks ?? null,
+    actions: Object.fromEntries(
+      Object.entries(definition.actions ?? {}).map(([name, action]) => [name, { ...action, name }]),
+    ),
     streams: {},
+    streamsOf: (settings) =>
+      Object.values(connector.streams).flatMap((stream) =>
+        stream.when(settings) ? [stream.name] : []
+      ),
   }
   for (const name of Object.keys(definition.streams) as (keyof Records & StreamName)[]) {
-    connector.streams[name] = stream(name, definition.streams[name] as StreamDefinition)
+    connector.streams[name] = compileStream(
+      name,
+      definition.streams[name] as unknown as StreamDefinition,
+    )
   }
   return connector
+}
+
+/** What fills the `{places}` of an account's addresses: its settings, and what the platform said of it. */
+export function placesOf({ settings, account }: AccountValues): Values {
+  return { ...settings, ...account }
 }
 
 /** The stream of that name. @throws AppError `stream_not_found` */
@@ -219,33 +220,15 @@ export function findStream(connector: Connector, name: string): Stream {
   return found
 }
 
-/** An id stands in an index, whose entries Postgres limits to 2,704 bytes. */
-export function isStorableId(id: string): boolean {
-  return id.length <= 500
-}
-
-function stream(name: StreamName, definition: StreamDefinition): Stream {
-  const { id, records, total, ...rest } = definition
-  return {
-    ...rest,
-    name,
-    direction: 'in',
-    id(raw) {
-      const value = readPath(raw, id)
-      if (typeof value === 'number' && Number.isSafeInteger(value)) {
-        return String(value)
-      }
-      return typeof value === 'string' && value !== '' && isStorableId(value) ? value : null
-    },
-    records: typeof records === 'string' ? (body) => readPath(body, records) : records,
-    total(body) {
-      const value = total === undefined ? undefined : readPath(body, total)
-      return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-        ? value
-        : undefined
-    },
-    confirmsAbsence: confirmsAbsence(definition.pagination),
+/** The action of that name. @throws AppError `action_not_found` */
+export function findAction(connector: Connector, name: string): Action {
+  const found = Object.hasOwn(connector.actions, name) ? connector.actions[name] : undefined
+  if (!found) {
+    throw new AppError('action_not_found', {
+      detail: `${connector.name} has no action "${name}"`,
+    })
   }
+  return found
 }
 
 function parse(schema: z.ZodObject, values: unknown, part: 'settings' | 'credentials'): Values {

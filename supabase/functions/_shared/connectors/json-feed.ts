@@ -55,7 +55,7 @@ export const jsonFeed = defineConnector({
       }),
   }),
   auth: noAuth(),
-  baseUrl: ({ url }) => url,
+  baseUrl: ({ settings }) => settings.url,
   rateLimit: { requestsPerSecond: 1, burst: 5 },
   accountId: ({ settings }) => new URL(settings.url).href.split('#')[0]!,
   streams: {

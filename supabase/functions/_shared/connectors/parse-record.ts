@@ -1,5 +1,6 @@
 // Is this raw record good, and what does it become?
-import { type Connector, findStream, isStorableId, type RecordContext } from './define-connector.ts'
+import { type Connector, findStream } from './define-connector.ts'
+import { isStorableId, type RecordContext } from './vocabulary/stream-definition.ts'
 import type { SyncedRecord } from './vocabulary/streams.ts'
 
 export type ParsedRecord =

@@ -151,7 +151,7 @@ export const treez = defineConnector({
   budgetKey: ({ credentials }) =>
     `treez:${fingerprint(String(credentials.client_id ?? credentials.certificate_id))}`,
   accountId: ({ settings }) => settings.dispensary.toLowerCase(),
-  failure: readFailure,
+  failure: ({ status, body }) => status < 300 ? readFailure(body) : null,
 
   streams: {
     products: {

@@ -14,6 +14,17 @@ export const ConnectorStream = z.object({
 })
 export type ConnectorStream = z.infer<typeof ConnectorStream>
 
+/** One thing an organization can do at the platform: `integrations.act`. */
+export const ConnectorAction = z.object({
+  name: z.string(),
+  title: z.string(),
+  description: z.string(),
+  repeatable: z.boolean(), // sending it twice ends in the same state as once
+  input_schema: JsonSchema,
+  output_schema: JsonSchema,
+})
+export type ConnectorAction = z.infer<typeof ConnectorAction>
+
 /** One outside platform: a row of `connectors`, written from the code. Its two schemas are the connect form. */
 export const ConnectorInfo = z.object({
   slug: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/),
@@ -21,17 +32,19 @@ export const ConnectorInfo = z.object({
   description: z.string(),
   category: z.string(),
   docs_url: z.url(),
-  /** Of `none`, `api_key`, `token_exchange`, `signed_request`, `oauth2`; several where a setting chooses. */
+  /** Of `none`, `api_key`, `token_exchange`, `client_credentials`, `signed_request`, `oauth2`; several where a setting chooses. */
   auth_types: z.array(z.string()),
   settings_schema: JsonSchema,
   /**
    * An object, or `{ oneOf: […] }` where a setting chooses how to authenticate. Each branch then has
-   * `x-when`, such as `{ "api_version": "v2" }`: draw the branch whose `x-when` the settings fulfil.
+   * `x-when`, such as `{ "api_version": "v2" }`: draw the branch whose `x-when` the settings fulfil. Where
+   * `x-auth-type` is `oauth2` there is nothing to fill in: the owner signs in at the platform.
    */
   credentials_schema: JsonSchema,
-  /** `sync_in:<stream>`: reads that stream. `incremental:<stream>`: can ask only for what changed in it. */
+  /** `sync_in:<stream>`: reads it; `incremental:<stream>`: can ask only for what changed; `action:<name>`. */
   capabilities: z.array(z.string()),
   streams: z.array(ConnectorStream),
+  actions: z.array(ConnectorAction),
   /** False: nothing new can be connected with it; it stays for the integrations made with it. */
   available: z.boolean(),
 })

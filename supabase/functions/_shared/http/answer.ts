@@ -58,24 +58,40 @@ const ERRORS_THAT_WAIT = new Set<ErrorCode>(['provider_rate_limited', 'provider_
 
 const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
 
+const parsed = new WeakMap<Answer, { value: unknown } | null>()
+
+/** The body as JSON, parsed once however often it is asked for; undefined when it is not JSON. */
+export function readJsonOnce(answer: Answer): unknown {
+  return parseOnce(answer)?.value
+}
+
 /** Parses the body as JSON; throws `provider_bad_answer`, also for a web page sent as 200. */
 export function readJson(answer: Answer): unknown {
-  const isPage = /\bhtml\b/i.test(answer.headers.get('content-type') ?? '') ||
-    /^\s*</.test(answer.text)
-  if (!isPage) {
-    try {
-      return JSON.parse(answer.text)
-    } catch {
-      // the parser's message quotes the text, which may hold what was sent; the excerpt does not
-    }
-  }
+  const json = parseOnce(answer)
+  if (json) return json.value
   throw new AppError('provider_bad_answer', {
     detail: `${answer.url.host} answered with ${
-      isPage ? 'a web page' : 'something'
+      isPage(answer) ? 'a web page' : 'something'
     } that is not JSON.`,
     cause: new ProviderAnswer(answer),
   })
 }
+
+function parseOnce(answer: Answer): { value: unknown } | null {
+  const known = parsed.get(answer)
+  if (known !== undefined) return known
+  let json: { value: unknown } | null = null
+  try {
+    if (!isPage(answer)) json = { value: JSON.parse(answer.text) }
+  } catch {
+    // the parser's message quotes the text, which may hold what was sent; the excerpt does not
+  }
+  parsed.set(answer, json)
+  return json
+}
+
+const isPage = ({ headers, text }: Answer) =>
+  /\bhtml\b/i.test(headers.get('content-type') ?? '') || /^\s*</.test(text)
 
 /**
  * The credentials in a request, so that they can be taken out of an answer that repeats them.

@@ -14,32 +14,50 @@ export type Grant = {
 /** `throttled`: the platform answered 429. `failure`: it did not answer, or with 5xx. */
 export type Outcome = 'success' | 'failure' | 'throttled'
 
+/** What a request takes: `cost` turns (1 when not said), and as many of a further limit by its name. */
+export type Turn = { limit?: string; cost?: number }
+
 export interface RequestBudget {
   /** Takes one request out of the budget. */
-  acquire(): Promise<Grant>
-  report(outcome: Outcome, retry_after_ms?: number): Promise<void>
+  acquire(turn?: Turn): Promise<Grant>
+  /** @param limit The further limit that throttled. */
+  report(outcome: Outcome, retry_after_ms?: number, limit?: string): Promise<void>
 }
+
+type RateLimit = { requestsPerSecond: number; burst: number }
 
 /**
  * The budget of one account in Postgres.
  *
  * @param key What shares the budget, such as `treez:some-store`.
+ * @param limits Further limits, by the names that requests use.
  */
 export function databaseBudget(
   db: Pick<Database, 'call'>,
   key: string,
-  limit: { requestsPerSecond: number; burst: number },
+  rateLimit: RateLimit,
+  limits: Record<string, RateLimit> = {},
 ): RequestBudget {
+  const acquire = (key: string, limit: RateLimit, cost: number) =>
+    db.call<Grant>('acquire_request', {
+      p_key: key,
+      p_requests_per_second: limit.requestsPerSecond,
+      p_burst: limit.burst,
+      p_cost: cost,
+    })
   return {
-    acquire: () =>
-      db.call<Grant>('acquire_request', {
-        p_key: key,
-        p_requests_per_second: limit.requestsPerSecond,
-        p_burst: limit.burst,
-      }),
-    report: async (outcome, retry_after_ms) => {
+    async acquire({ limit, cost = 1 } = {}) {
+      const grant = await acquire(key, rateLimit, cost)
+      if (limit === undefined || grant.circuit === 'open') return grant
+      const further = limits[limit]
+      if (!further) throw new TypeError(`${key} has no limit "${limit}"`)
+      const narrower = await acquire(`${key}:${limit}`, further, cost)
+      return { ...grant, wait_ms: Math.max(grant.wait_ms, narrower.wait_ms) }
+    },
+    report: async (outcome, retry_after_ms, limit) => {
+      const throttled = outcome === 'throttled' && limit !== undefined
       await db.call<void>('report_request', {
-        p_key: key,
+        p_key: throttled ? `${key}:${limit}` : key,
         p_outcome: outcome,
         p_retry_after_ms: retry_after_ms === undefined ? null : Math.ceil(retry_after_ms),
       })

@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import { createLog, type Log } from '../platform/log.ts'
-import { type Answer, answerError, readJson } from './answer.ts'
+import { type Answer, answerError, readJson, readJsonOnce } from './answer.ts'
 import { attempt } from './attempt.ts'
 import type { Grant, Outcome, RequestBudget } from './budget.ts'
 import type { HttpRequest, HttpResponse } from './request.ts'
@@ -67,9 +67,12 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const attemptOptions = { ...options, fetch, maxResponseBytes }
 
   /** Waits for the account's turn. */
-  async function takeTurn(host: string): Promise<Grant['circuit']> {
+  async function takeTurn(
+    host: string,
+    { limit, cost }: HttpRequest,
+  ): Promise<Grant['circuit']> {
     if (!budget) return 'closed'
-    const grant = await budget.acquire()
+    const grant = await budget.acquire({ limit, cost })
     const retryAfterMs = grant.retry_after_ms ?? undefined
     if (grant.circuit === 'open') {
       throw new AppError('circuit_open', {
@@ -87,9 +90,13 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     return grant.circuit
   }
 
-  async function report(outcome: Outcome, retryAfterMs?: number): Promise<void> {
+  async function report(
+    outcome: Outcome,
+    retryAfterMs?: number,
+    limit?: string,
+  ): Promise<void> {
     try {
-      await budget?.report(outcome, retryAfterMs)
+      await budget?.report(outcome, retryAfterMs, limit)
     } catch (error) {
       // the call's own outcome matters more; the budget learns from the next one
       log.warn('could not report to the request budget', { outcome, error })
@@ -116,19 +123,21 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
             (error.retryAfterMs ?? 0) <= maxRetryAfterMs,
           onRetry: (error, waitMs) => log.warn('sending again', { host, wait_ms: waitMs, error }),
         }, async () => {
-          circuit = await takeTurn(host)
+          circuit = await takeTurn(host, request)
           try {
             return await sendOnce(request)
           } catch (error) {
             hasFailed = error instanceof AppError && FAILURES.has(error.code)
             if (error instanceof AppError && error.code === 'provider_rate_limited') {
-              await report('throttled', error.retryAfterMs)
+              await report('throttled', error.retryAfterMs, request.limit)
             }
             throw error
           }
         })
         // a good call over a closed circuit costs the database nothing
         if (circuit !== 'closed') await report('success')
+        const pauseMs = request.pause?.(answer, () => readJsonOnce(answer)) ?? 0
+        if (pauseMs > 0) await report('throttled', pauseMs, request.limit)
         return toResponse(answer)
       } catch (error) {
         if (signal?.aborted) {
@@ -149,7 +158,9 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       ...attemptOptions,
       timeoutMs: request.timeoutMs ?? timeoutMs,
     })
-    const error = answerError(answer, clock.now())
+    const judged = request.judge?.(answer)
+    if (judged === 'success') return answer
+    const error = judged ?? answerError(answer, clock.now())
     if (error) throw error
     return answer
   }

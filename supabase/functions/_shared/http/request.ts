@@ -1,4 +1,7 @@
 // What goes out to a platform and what comes back.
+import type { AppError } from '../platform/errors.ts'
+import type { Answer } from './answer.ts'
+
 export type HttpRequest = {
   /** `GET` when not said. */
   method?: string
@@ -15,6 +18,18 @@ export type HttpRequest = {
     request: { method: string; url: string; headers: Headers },
   ) => void | Promise<void>
   timeoutMs?: number
+  /** Which further limit of the account's budget it counts against. */
+  limit?: string
+  /** Turns of the budget it takes; 1 when not said. */
+  cost?: number
+  /**
+   * What an answer means where its status does not say it: an error, a success in spite of its status, or
+   * (undefined) what the status says. An error is handled as if the status had said so: throttling is
+   * waited for.
+   */
+  judge?: (answer: Answer) => AppError | 'success' | undefined
+  /** How long all callers of the account should pause after this good answer, in milliseconds. */
+  pause?: (answer: Answer, body: () => unknown) => number | null
 }
 
 export type HttpResponse = {

@@ -1,7 +1,8 @@
 // Do these settings and credentials work? One cheap call with what a person typed, before it is kept.
 import { openAccount } from '../connectors/account.ts'
 import type { Connector } from '../connectors/define-connector.ts'
-import { memoryTokenCache } from '../connectors/token-cache.ts'
+import { memoryTokenCache, type OAuthGrant } from '../connectors/token-cache.ts'
+import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { answerInTime } from './answer-in-time.ts'
@@ -10,10 +11,13 @@ import { accountHttp } from './open-integration.ts'
 type Values = {
   settings: Record<string, unknown>
   credentials: Record<string, unknown>
+  account: AccountFacts
 }
 
 export type Proved = {
   account_name?: string
+  /** What the platform says of the account. */
+  account: AccountFacts
   /** The access token that was exchanged for the credentials, where the platform has such. */
   token: { access_token: string; expires_at: string } | null
 }
@@ -22,6 +26,7 @@ export type Proved = {
  * Makes the connector's cheap call.
  *
  * @param organizationId Whose budget for unproved credentials is used.
+ * @param grant The token of a sign-in that has just ended.
  * @throws AppError `invalid_credentials` or `invalid_settings` for what the platform refuses
  */
 export async function proveAccount(
@@ -29,6 +34,7 @@ export async function proveAccount(
   connector: Connector,
   values: Values,
   organizationId: string,
+  grant?: OAuthGrant,
 ): Promise<Proved> {
   const tokens = memoryTokenCache()
   // An organization's own: a stranger who names somebody's account must not use up that account's
@@ -43,6 +49,7 @@ export async function proveAccount(
         clock: outside.clock,
         overrides: outside.environment.CONNECTOR_OVERRIDES,
         tokens,
+        grant,
       })
       return { ...await account.check(), token: await tokens.read() }
     })

@@ -1,9 +1,10 @@
 // Changes what is given of an integration. New settings or credentials must work, and be the same account's.
 import type { z } from 'zod'
 import type { Integration, updateIntegration as updateContract } from '../contracts/integrations.ts'
+import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
-import { readIntegration, requireConnector } from './open-integration.ts'
+import { grantOf, readIntegration, requireConnector } from './open-integration.ts'
 import { proveAccount, type Proved } from './prove-account.ts'
 
 type Input = z.output<typeof updateContract.request>
@@ -27,14 +28,17 @@ export async function updateIntegration(
     p_actor_id: actorId,
     p_access_token: token?.access_token ?? null,
     p_token_expires_at: token?.expires_at ?? null,
+    p_account: proved?.account ?? null,
+    p_streams: proved?.streams ?? null,
   })
 }
 
 async function proveChange(
   outside: Outside,
   input: Input,
-): Promise<Proved & { settings: Record<string, unknown> }> {
-  const { integration, credentials } = await readIntegration(outside.db, input.integration_id)
+): Promise<Proved & { settings: Record<string, unknown>; streams: string[] }> {
+  const open = await readIntegration(outside.db, input.integration_id)
+  const { integration, credentials } = open
   if (integration.status === 'disconnected') {
     throw new AppError('integration_disconnected', { detail: 'Connect the account again first.' })
   }
@@ -42,12 +46,23 @@ async function proveChange(
   const values = connector.readAccount({
     settings: input.settings ?? integration.settings,
     credentials: input.credentials ?? credentials ?? {},
+    account: integration.account,
   })
-  if (connector.accountId(values) !== integration.external_account_id) {
+  const refuseOther = (account: AccountFacts) => {
+    if (connector.accountId({ ...values, account }) === integration.external_account_id) return
     throw new AppError('invalid_settings', {
       detail: "These settings are another account's: connect that account by itself.",
     })
   }
-  const proved = await proveAccount(outside, connector, values, integration.organization_id)
-  return { ...proved, settings: values.settings }
+  refuseOther(integration.account) // before the platform is asked, where the settings already say so
+  const proved = await proveAccount(
+    outside,
+    connector,
+    values,
+    integration.organization_id,
+    grantOf(outside, open, connector, values),
+  )
+  refuseOther(proved.account)
+  const { settings } = values
+  return { ...proved, settings, streams: connector.streamsOf(settings) }
 }

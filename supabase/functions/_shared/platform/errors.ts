@@ -51,9 +51,87 @@ export const ERRORS = {
 
   invalid_settings: { status: 400, title: 'The settings are not valid', next: 'owner' },
   invalid_credentials: { status: 400, title: 'The credentials are not valid', next: 'owner' },
-  sign_in_not_supported: {
+  sign_in_required: {
+    status: 409,
+    title: 'The platform wants its owner to sign in there',
+    next: 'owner',
+  },
+  credentials_required: {
+    status: 409,
+    title: 'This account is connected with credentials, not by a sign-in',
+    next: 'owner',
+  },
+  oauth_client_missing: {
     status: 501,
-    title: 'The platform wants a sign-in, which is not supported yet',
+    title: 'This project has no OAuth app at the platform yet',
+    next: 'developer',
+  },
+  return_url_refused: {
+    status: 400,
+    title: 'The return address is not one of those this project allows',
+    next: 'developer',
+  },
+  oauth_denied: { status: 403, title: 'Access was denied at the platform', next: 'owner' },
+  oauth_state_unknown: {
+    status: 400,
+    title: 'This sign-in was not started here, or long ago',
+    next: 'owner',
+  },
+  oauth_state_expired: {
+    status: 400,
+    title: 'This sign-in took too long: start it again',
+    next: 'owner',
+  },
+  oauth_state_used: {
+    status: 409,
+    title: 'This sign-in has been finished already',
+    next: 'owner',
+  },
+  oauth_state_not_yours: {
+    status: 403,
+    title: 'This sign-in was started by somebody else',
+    next: 'owner',
+  },
+  oauth_other_browser: {
+    status: 403,
+    title: 'This sign-in was started in another browser',
+    next: 'owner',
+  },
+  oauth_response_invalid: {
+    status: 502,
+    title: 'The answer does not come from the platform that was asked',
+    next: 'developer',
+  },
+  oauth_exchange_failed: {
+    status: 502,
+    title: 'The platform did not hand out a token for this sign-in',
+    next: 'retry',
+  },
+  oauth_scope_missing: {
+    status: 403,
+    title: 'Not everything that is needed was allowed at the platform',
+    next: 'owner',
+  },
+  oauth_account_mismatch: {
+    status: 409,
+    title: 'This is another account at the platform than the one to reconnect',
+    next: 'owner',
+  },
+  reconnect_required: {
+    status: 409,
+    title: 'The owner has to sign in at the platform again',
+    next: 'owner',
+  },
+  action_not_found: { status: 404, title: 'The connector has no such action', next: 'developer' },
+  invalid_input: { status: 400, title: 'The input of the action is not valid', next: 'developer' },
+  action_in_progress: {
+    status: 409,
+    title: 'An action with this idempotency key is under way',
+    next: 'retry',
+  },
+  idempotency_key_reused: {
+    status: 409,
+    title: 'This idempotency key belongs to an action with another input',
     next: 'developer',
   },
   private_network_refused: {

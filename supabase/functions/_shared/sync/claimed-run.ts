@@ -1,4 +1,5 @@
 // What a worker gets when it takes a run, and the SQL functions that belong to holding it.
+import type { Place } from '../connectors/account.ts'
 import type { Database } from '../platform/database.ts'
 import type { ErrorSummary } from '../contracts/contract.ts'
 import type { SyncLog, SyncMode } from '../contracts/sync.ts'
@@ -15,6 +16,8 @@ export type ClaimedRun = OpenIntegration & {
   has_rows: boolean
   /** The stream's cursor: RFC 3339, null when no run has finished yet. */
   since: string | null
+  /** What the last finished run left, in the connector's own words. */
+  bookmark: Place | null
   batch_size: number
 }
 
@@ -68,9 +71,18 @@ export async function finishRun(
   })
 }
 
-/** Starts the run's reading over. */
-export async function restartRun(db: Database, run: ClaimedRun): Promise<void> {
-  await db.call('restart_sync_run', lease(run))
+/**
+ * Starts the run's reading over.
+ *
+ * @param options.full As a full run, whatever it was.
+ */
+export async function restartRun(
+  db: Database,
+  run: ClaimedRun,
+  { full = false } = {},
+): Promise<void> {
+  await db.call('restart_sync_run', { ...lease(run), p_full: full })
+  if (full) run.mode = 'full'
   run.progress = SyncProgress.parse({})
   run.has_rows = true
 }

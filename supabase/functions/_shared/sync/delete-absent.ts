@@ -1,6 +1,7 @@
 // After a complete read: what the platform no longer has is marked as deleted, when that is certain.
 import type { Account } from '../connectors/account.ts'
 import type { Connector, Stream } from '../connectors/define-connector.ts'
+import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import type { ErrorSummary } from '../contracts/contract.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/database.ts'
@@ -39,6 +40,7 @@ type Job = {
   connector: Connector
   stream: Stream
   settings: Record<string, unknown>
+  facts: AccountFacts
   budget: SliceBudget
   isSpent: () => boolean
 }
@@ -49,8 +51,9 @@ const LISTED_AT_ONCE = 5_000
 /** Deletes in parts, each committed with the progress. */
 export async function deleteAbsent(job: Job): Promise<AbsentOutcome> {
   const { db, run, stream } = job
+  const lookup = stream.read ? undefined : stream.lookup
   // a look-up asks for the witness beside the absent
-  const partSize = stream.lookup ? Math.max(1, stream.lookup.max - 1) : LISTED_AT_ONCE
+  const partSize = lookup ? Math.max(1, lookup.max - 1) : LISTED_AT_ONCE
   for (;;) {
     const absent = await db.call<Absent>('list_absent', {
       ...leaseArguments(run),
@@ -65,13 +68,13 @@ export async function deleteAbsent(job: Job): Promise<AbsentOutcome> {
     for (let start = 0; start < absent.source_ids.length; start += partSize) {
       if (start > 0 && job.isSpent()) return 'spent'
       const part = absent.source_ids.slice(start, start + partSize)
-      const gone = stream.lookup ? await withoutFound(job, part, absent.witness) : part
+      const gone = lookup ? await withoutFound(job, part, absent.witness) : part
       const progress = { ...run.progress, absent_after: part.at(-1) ?? '' }
       await db.call('delete_absent', {
         ...leaseArguments(run),
         p_source_ids: gone,
         p_progress: progress,
-        p_needs_two_scans: !stream.lookup && !stream.confirmsAbsence,
+        p_needs_two_scans: !lookup && !stream.confirmsAbsence,
       })
       run.progress = progress
     }
@@ -89,7 +92,7 @@ async function withoutFound(
   source_ids: string[],
   witness: string | null,
 ): Promise<string[]> {
-  const { db, clock, run, account, connector, stream, settings, budget } = job
+  const { db, clock, run, account, connector, stream, settings, facts, budget } = job
   const fetched_at = clock.now().toISOString()
   const asked = witness === null ? source_ids : [witness, ...source_ids]
   const records = await account.lookup(stream.name, asked)
@@ -103,7 +106,7 @@ async function withoutFound(
   }
   const returned = records.filter((record) => stream.id(record) !== witness)
   if (returned.length > 0) {
-    const collected = new Collector({ connector, stream: stream.name, settings })
+    const collected = new Collector({ connector, stream: stream.name, settings, facts })
     collected.add({ records: returned, fetched_at })
     await writeBatch(db, run, collected.take(), run.progress)
   }

@@ -3,12 +3,15 @@ import type { Page } from '../connectors/account.ts'
 import { contentHash, NestedTooDeep } from '../connectors/content-hash.ts'
 import type { Connector } from '../connectors/define-connector.ts'
 import { parseRecord } from '../connectors/parse-record.ts'
+import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import type { Batch, Deletion, RecordRow } from './write-batch.ts'
 
 export type MapContext = {
   connector: Connector
   stream: string
   settings: Record<string, unknown>
+  /** What the platform says of the account. */
+  facts: AccountFacts
 }
 
 /** Characters collected before they are written, however few the records: a worker has 256 MB. */
@@ -45,11 +48,11 @@ export class Collector {
     page: Pick<Page, 'records' | 'fetched_at'> & Partial<Pick<Page, 'length'>>,
     watermark: string | null = null,
   ): string | null {
-    const { connector, stream, settings } = this.#context
+    const { connector, stream, settings, facts } = this.#context
     this.#fetched += page.records.length
     this.#length += page.length ?? 0
     for (const raw of page.records) {
-      const parsed = parseRecord(connector, stream, raw, { settings })
+      const parsed = parseRecord(connector, stream, raw, { settings, account: facts })
       if (!parsed.ok) {
         const { ok: _, ...refused } = parsed
         this.#refused.push({ ...refused, payload: isKeepable(raw) ? raw : UNREADABLE })

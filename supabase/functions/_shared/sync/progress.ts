@@ -16,6 +16,10 @@ export const SyncProgress = z.object({
   scan_started_at: z.string().nullable().default(null),
   /** Only what changed since then is asked for; null asks for everything. */
   since: z.string().nullable().default(null),
+  /** The connector's own place of the last finished run; null asks for everything. */
+  bookmark: z.record(z.string(), z.unknown()).nullable().default(null),
+  /** The one this run leaves for the next, should it end well. */
+  new_bookmark: z.record(z.string(), z.unknown()).nullable().default(null),
   /** The newest `source_updated_at` seen. */
   watermark: z.string().nullable().default(null),
   /** The stream had no rows when the run began, so there is nothing to compare with. */

@@ -22,6 +22,7 @@ type Outcome = {
 type Open = {
   connector: string
   settings: Record<string, unknown>
+  account: Record<string, string>
   open_count: number
   errors: OpenError[]
 }
@@ -76,7 +77,7 @@ export async function replayErrors(
       cause: settings.error,
     })
   }
-  const mapping = { connector, stream: stream.name, settings: settings.data }
+  const mapping = { connector, stream: stream.name, settings: settings.data, facts: open.account }
   const outcomes: Outcome[] = []
   const hasTime = () => outcomes.length === 0 || clock.now().getTime() < deadline
   while (outcomes.length < open.errors.length && hasTime()) {

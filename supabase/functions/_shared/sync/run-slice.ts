@@ -1,6 +1,7 @@
 // Does as much of a claimed run as one worker may, and leaves it finished or ready for the next worker.
 import type { Account, Page } from '../connectors/account.ts'
 import { type Connector, findStream, type Stream } from '../connectors/define-connector.ts'
+import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import type { SyncLog } from '../contracts/sync.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import { openIntegration } from '../integrations/open-integration.ts'
@@ -53,7 +54,7 @@ export async function runSlice(
     budget.deadline - clock.now().getTime() + GRACE_MS,
   )
   try {
-    const { connector, account, settings } = openIntegration(
+    const { connector, account, settings, facts } = openIntegration(
       run,
       outside,
       abort.signal,
@@ -67,6 +68,7 @@ export async function runSlice(
       account,
       stream,
       settings,
+      facts,
     })
   } catch (error) {
     // what went wrong may itself have cost the lease, and then giving the run back finds it lost
@@ -131,6 +133,8 @@ type Work = {
   account: Account
   stream: Stream
   settings: Record<string, unknown>
+  /** What the platform says of the account. */
+  facts: AccountFacts
 }
 
 /** The phases of a run, from where its progress says. */
@@ -192,6 +196,7 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
       place = {
         ...place,
         watermark,
+        new_bookmark: page.bookmark ?? place.new_bookmark,
         cursor: page.next,
         phase: page.next ? 'pages' : run.mode === 'full' ? 'absent' : 'done',
       }
@@ -211,11 +216,13 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
       throw error
     }
     if (!collected.isEmpty) await commit() // what was read before the fault is not read again
-    if (
-      error.code !== 'provider_cursor_expired' || run.progress.cursor === null
-    ) throw error
-    // the platform forgot our place; the account is fine: read from the start, what was written stays
-    await restartRun(outside.db, run)
+    const { cursor, bookmark } = run.progress.scan_started_at === null ? place : run.progress
+    if (error.code !== 'provider_cursor_expired' || cursor === null && bookmark === null) {
+      throw error
+    }
+    // the platform forgot our place; the account is fine: read from the start, what was written stays.
+    // Without the place of the run before, everything has to be read.
+    await restartRun(outside.db, run, { full: cursor === null })
     return await readPages(job)
   }
 }
@@ -229,9 +236,9 @@ const costOf = ({ records, length }: Page) =>
 
 async function fetchPage(
   { account, stream }: Work,
-  { since, cursor }: SyncProgress,
+  { since, cursor, bookmark }: SyncProgress,
 ): Promise<Page> {
-  const page = await account.fetchPage(stream.name, { since, cursor })
+  const page = await account.fetchPage(stream.name, { since, cursor, bookmark })
   if (page.next && JSON.stringify(page.next) === JSON.stringify(cursor)) {
     throw new AppError('provider_repeated_page', {
       detail: 'The platform names a page as the one after itself.',
@@ -247,7 +254,7 @@ async function writeInParts(
   place: SyncProgress,
 ): Promise<void> {
   const batch = collected.take()
-  const { scanning, scan_started_at, since, first_load } = place
+  const { scanning, scan_started_at, since, bookmark, first_load } = place
   let start = 0
   for (; batch.rows.length - start > run.batch_size; start += run.batch_size) {
     const part = {
@@ -261,6 +268,7 @@ async function writeInParts(
       scanning,
       scan_started_at,
       since,
+      bookmark,
       first_load,
     })
   }
@@ -275,6 +283,7 @@ function begin(run: ClaimedRun, now: Date): SyncProgress {
     scanning: run.mode === 'full',
     scan_started_at: now.toISOString(),
     since: run.mode === 'full' ? null : run.since,
+    bookmark: run.mode === 'full' ? null : run.bookmark,
     first_load: !run.has_rows,
   }
 }

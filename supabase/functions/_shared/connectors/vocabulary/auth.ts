@@ -1,22 +1,33 @@
 // How does a platform want to be authenticated? The kinds, and a function each to write one down.
 import { z } from 'zod'
+import { basicAuthorization } from '../../http/basic-authorization.ts'
 
 export type Values = Record<string, unknown>
 
-/** One account as its connect form was filled in. */
+/** What the platform says of an account, such as its data center; never a secret. */
+export type AccountFacts = Record<string, string>
+
+/** One account: what its connect form was filled in with, and what the platform said of it. */
 export type AccountValues<Settings = Values, Credentials = Values> = {
   settings: Settings
   credentials: Credentials
+  /** Empty until the account has been proved. */
+  account: AccountFacts
 }
 
 /** The call that proves an account works, when the first page of the first stream is not enough. */
 export type CheckCall = {
   method?: 'GET' | 'POST'
-  /** Below the base address, or a whole address; `{setting}` places are filled. */
+  /** Below the base address, or a whole address; places like `{setting}` are filled. */
   path: string
   query?: Record<string, string>
+  headers?: Record<string, string>
+  /** Sent as JSON. */
+  json?: unknown
   /** The account's name at the platform, if the answer has it. */
   accountName?: (body: unknown) => string | undefined
+  /** Facts to keep: they fill `{places}` in addresses as settings do, and `accountId` may read them. */
+  account?: (body: unknown) => AccountFacts
 }
 
 /** What a way to authenticate may say besides how it does it. */
@@ -24,7 +35,7 @@ type Mode = {
   /** What the connect form asks for. Mark secrets with `secret('…')`. */
   credentials: z.ZodObject
   /** Where this way has its own address (`https://api.acme.example/{shop}`). */
-  baseUrl?: string
+  baseUrl?: string | ((account: AccountValues) => string)
   check?: CheckCall
 }
 
@@ -49,11 +60,13 @@ export type ApiKey =
 
 /** A key exchanged for a token that lives a while and is kept between runs. */
 export type TokenExchange = Mode & {
-  type: 'token_exchange'
+  type: 'token_exchange' | 'client_credentials'
   request: {
+    /** Below the base address, or a whole address. */
     path: string
     /** Sent as `application/x-www-form-urlencoded`. */
     form(account: AccountValues): Record<string, string>
+    headers?(account: AccountValues): Record<string, string>
   }
   /** Null when the answer says the credentials are wrong; throw AppError for any other trouble. */
   read(body: unknown): { access_token: string; expires_in: number } | null
@@ -70,16 +83,54 @@ export type SignedRequest = Mode & {
   ): Record<string, string>
 }
 
+/** How our app proves itself at the token endpoint (RFC 7591, section 2). */
+export type ClientAuthentication = 'client_secret_basic' | 'client_secret_post' | 'none'
+
 /**
- * The owner signs in at the platform (RFC 6749, authorization code). Nothing leads them there yet, so
- * connecting answers `sign_in_not_supported`.
+ * The owner signs in at the platform (RFC 6749, authorization code grant with PKCE). Our app there is
+ * `OAUTH_CLIENTS[slug]`. What is not said is as the RFCs have it.
  */
 export type OAuth2 = Mode & {
   type: 'oauth2'
+  /** `{setting}` places are filled in each endpoint. */
   authorization_endpoint: string
   token_endpoint: string
-  /** Space separated, as in RFC 6749. */
+  /** RFC 7009; without it disconnecting forgets the tokens here only. */
+  revocation_endpoint?: string
+  /** Space separated, as in RFC 6749; empty where the platform knows none. */
   scope: string
+  /** How the platform wants scopes separated in its authorization request, if not by a space. */
+  scopeSeparator?: ','
+  /** `client_secret_basic` when not said. */
+  token_endpoint_auth_method?: ClientAuthentication
+  /** False where the platform chokes on a `code_challenge` (RFC 7636). */
+  pkce?: false
+  /** The platform's issuer identifier; with it an authorization response must name it (RFC 9207). */
+  issuer?: string
+  /** What has to be granted, space separated, where people can untick scopes. */
+  requiredScope?: string
+  /** More parameters of the authorization request. */
+  parameters?: Record<string, string>
+  /** More parameters of the token requests. */
+  tokenParameters?: Record<string, string>
+  /**
+   * The token answer, good or bad, in RFC 6749's words (5.1, 5.2), where the platform has its own. An
+   * answer with `error` counts as refused whatever its status.
+   */
+  readTokenAnswer?(body: unknown): unknown
+  /** How long a token lives when the answer does not say, in seconds; not said: until it is refused. */
+  lifetimeSeconds?: number
+  /** Facts about the account in the token answer, as the platform sent it; read again at each refresh. */
+  account?(answer: unknown): AccountFacts
+  /** Is the authorization response the platform's own? For platforms that sign it. */
+  verifyResponse?(
+    parameters: URLSearchParams,
+    context: { settings: Values; client_secret: string | undefined; now: Date },
+  ): boolean
+  /** How the token is sent; `Authorization: Bearer` (RFC 6750) when not said. */
+  headers?(access_token: string, account: AccountValues): Record<string, string>
+  /** Another way to revoke than RFC 7009: a call with the token. */
+  revoke?: { method?: 'GET' | 'POST' | 'DELETE'; path: string }
 }
 
 export type Auth = NoAuth | ApiKey | TokenExchange | SignedRequest | OAuth2
@@ -143,12 +194,72 @@ export function tokenExchange<Settings extends z.ZodObject, Credentials extends 
     request: {
       path: string
       form(account: Account<Settings, Credentials>): Record<string, string>
+      headers?(account: Account<Settings, Credentials>): Record<string, string>
     }
     headers(access_token: string, account: Account<Settings, Credentials>): Record<string, string>
   },
 ): TokenExchange {
   return { type: 'token_exchange', ...definition }
 }
+
+const ClientCredentials = z.strictObject({
+  client_id: z.string().trim().min(1, 'must not be empty').meta({ title: 'Client id' }),
+  client_secret: secret('Client secret'),
+})
+
+/** OAuth's client credentials grant (RFC 6749, section 4.4): the account itself is the client. */
+export function clientCredentials(
+  definition: Omit<Mode, 'credentials'> & {
+    /** Below the base address, or a whole address. */
+    token_endpoint: string
+    scope?: string
+    /** `client_secret_basic` when not said. */
+    token_endpoint_auth_method?: Exclude<ClientAuthentication, 'none'>
+  },
+): TokenExchange {
+  const { token_endpoint, scope, token_endpoint_auth_method = 'client_secret_basic', ...mode } =
+    definition
+  const isBasic = token_endpoint_auth_method === 'client_secret_basic'
+  return {
+    type: 'client_credentials',
+    credentials: ClientCredentials,
+    ...mode,
+    request: {
+      path: token_endpoint,
+      form: ({ credentials }) => ({
+        grant_type: 'client_credentials',
+        ...(scope === undefined ? {} : { scope }),
+        ...(isBasic ? {} : {
+          client_id: String(credentials.client_id),
+          client_secret: String(credentials.client_secret),
+        }),
+      }),
+      headers: ({ credentials }): Record<string, string> =>
+        isBasic
+          ? {
+            authorization: basicAuthorization(
+              formEncoded(credentials.client_id),
+              formEncoded(credentials.client_secret),
+            ),
+          }
+          : {},
+    },
+    read(body) {
+      const answer = TokenAnswer.safeParse(body)
+      return answer.success ? answer.data : null
+    },
+    headers: (access_token) => ({ authorization: `Bearer ${access_token}` }),
+  }
+}
+
+/** RFC 6749, section 5.1; a lifetime that is missing counts as short. */
+const TokenAnswer = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.coerce.number().positive().catch(300),
+})
+
+/** RFC 6749, section 2.3.1: the pair is form-encoded before it becomes Basic. */
+const formEncoded = (text: unknown) => new URLSearchParams({ v: String(text) }).toString().slice(2)
 
 export function signedRequest<Settings extends z.ZodObject, Credentials extends z.ZodObject>(
   definition: Typed<Settings, Credentials> & {

@@ -1,6 +1,7 @@
 // How does one get from one page to the next? The kinds of paging, each in one place.
 import { AppError } from '../../platform/errors.ts'
 import { readPath } from './read-path.ts'
+import type { Place } from './stream-definition.ts'
 
 export type Pagination =
   /** Everything in one answer. */
@@ -33,6 +34,8 @@ export type PageCursor =
   | { offset: number }
   | { cursor: string }
   | { url: string }
+  /** The connector's own, of a stream that it reads page by page. */
+  | { place: Place }
 
 /** A page as it came, for finding the next. */
 export type PageAnswer = {

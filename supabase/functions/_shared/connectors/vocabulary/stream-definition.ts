@@ -1,0 +1,173 @@
+// How is a stream read? As a list the engine pages through, or page by page in the connector's own words.
+import type { z } from 'zod'
+import type { AccountFacts, Values } from './auth.ts'
+import { confirmsAbsence, type Pagination } from './paging.ts'
+import type { PlatformAnswer, PlatformCall } from './platform-call.ts'
+import { readPath } from './read-path.ts'
+import type { StreamName, SyncedRecord } from './streams.ts'
+
+/** What a mapping may look at besides the record. */
+export type RecordContext<Settings = Values> = { settings: Settings; account: AccountFacts }
+
+type IncrementalTime = {
+  /** The time as the platform spells it; RFC 3339 in UTC when not said. */
+  format?: (since: Date) => string
+  /** Asked again before the saved time, for records that became visible late. */
+  overlapSeconds: number
+}
+
+/** How to ask only for what changed. */
+export type Incremental =
+  & IncrementalTime
+  & (
+    /** Replaces the stream's path; `{since}` is the time. */
+    | { path: string; param?: never }
+    /** Query parameter that carries the time. */
+    | { param: string; path?: never }
+  )
+
+type AnyStream<Settings, Schema extends z.ZodType, Name extends StreamName> = {
+  /** Whether an account with these settings has the stream; always when not said. */
+  when?(settings: Settings): boolean
+  /** Where a raw record keeps its id: known even of a record that is refused. Or a function. */
+  id: string | ((raw: unknown) => unknown)
+  /** The fields we use, and nothing else: what the platform adds breaks nothing. */
+  record: Schema
+  toRecord(record: z.output<Schema>, context: RecordContext<Settings>): SyncedRecord<Name>
+}
+
+/** A list at one address. */
+export type ListedStream<
+  Settings = Values,
+  Schema extends z.ZodType = z.ZodType,
+  Name extends StreamName = StreamName,
+> = AnyStream<Settings, Schema, Name> & {
+  /** Below the base address; places like `{setting}` are filled. */
+  path: string
+  query?: Record<string, string>
+  /** Where the records are in the answer: a path (`data.items`), or a function. `''` is the whole. */
+  records: string | ((body: unknown) => unknown)
+  /** Where the answer says how many records there are in all. */
+  total?: string
+  pagination: Pagination
+  incremental?: Incremental
+  /** How to ask for certain ids, to confirm that a record is gone before its row ends. */
+  lookup?: { param: string; max: number; separator?: string }
+  /** Turns of the budget a page takes; 1 when not said. */
+  cost?: number
+  read?: never
+}
+
+/** Plain JSON that a page hands to the next one, or a finished run to the next run. */
+export type Place = { [key: string]: unknown }
+
+export type ReadContext<Settings = Values> = {
+  settings: Settings
+  account: AccountFacts
+  /** Where this run is; null on its first page. */
+  place: Place | null
+  /** Only what changed after this, RFC 3339, the overlap taken off; null asks for everything. */
+  since: string | null
+  /** What the last finished run left; null asks for everything. */
+  bookmark: Place | null
+  now: Date
+  /** Sends one call. Only calls that read. */
+  call(call: PlatformCall): Promise<PlatformAnswer>
+  /** Sends several, a few at once; the answers are in the calls' order. */
+  all(calls: PlatformCall[]): Promise<PlatformAnswer[]>
+}
+
+export type ReadResult = {
+  records: unknown[]
+  /** What gets the next page; null after the last. */
+  next: Place | null
+  /** Kept when the run ends well, for the next one. The newest given counts. */
+  bookmark?: Place
+  total?: number
+}
+
+/** Read page by page, where paging has more than one list or more than one call to a page. */
+export type ReadStream<
+  Settings = Values,
+  Schema extends z.ZodType = z.ZodType,
+  Name extends StreamName = StreamName,
+> = AnyStream<Settings, Schema, Name> & {
+  /**
+   * One page. When the platform no longer knows `place` or `bookmark`, throw `provider_cursor_expired`:
+   * the run then reads everything from the start.
+   */
+  read(context: ReadContext<Settings>): Promise<ReadResult>
+  /** Left out where the stream can only be read whole. */
+  incremental?: { overlapSeconds: number }
+  /** False where a complete read may miss a record that is still there; see {@link Stream}. */
+  confirmsAbsence?: boolean
+  path?: never
+}
+
+export type StreamDefinition<
+  Settings = Values,
+  Schema extends z.ZodType = z.ZodType,
+  Name extends StreamName = StreamName,
+> = ListedStream<Settings, Schema, Name> | ReadStream<Settings, Schema, Name>
+
+type Derived = {
+  name: StreamName
+  direction: 'in'
+  when(settings: Values): boolean
+  /** The source id of a raw record; null when it has none that can be stored. */
+  id(raw: unknown): string | null
+  /**
+   * True: a record missing from a complete scan is gone. False: ask for it with `lookup`; without
+   * `lookup`, wait for a second complete scan that misses it too.
+   */
+  confirmsAbsence: boolean
+}
+
+type ListedExtras = {
+  records(body: unknown): unknown
+  total(body: unknown): number | undefined
+}
+
+/** One stream as the engine sees it. */
+export type Stream =
+  | (Omit<ListedStream, keyof Derived | keyof ListedExtras> & Derived & ListedExtras)
+  | (Omit<ReadStream, keyof Derived> & Derived)
+
+/** One list, as the engine sees it. */
+export type ListStream = Extract<Stream, { path: string }>
+
+/** An id stands in an index, whose entries Postgres limits to 2,704 bytes. */
+export function isStorableId(id: string): boolean {
+  return id.length <= 500
+}
+
+/** Derives what the engine needs from what was said. */
+export function compileStream(name: StreamName, definition: StreamDefinition): Stream {
+  const { id } = definition
+  const derived = {
+    name,
+    direction: 'in' as const,
+    when: (settings: Values) => definition.when?.(settings) ?? true,
+    id(raw: unknown) {
+      const value = typeof id === 'string' ? readPath(raw, id) : id(raw)
+      if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
+      return typeof value === 'string' && value !== '' && isStorableId(value) ? value : null
+    },
+  }
+  if (definition.read) {
+    return { ...definition, ...derived, confirmsAbsence: definition.confirmsAbsence ?? true }
+  }
+  const { records, total } = definition
+  return {
+    ...definition,
+    ...derived,
+    records: typeof records === 'string' ? (body: unknown) => readPath(body, records) : records,
+    total(body: unknown) {
+      const value = total === undefined ? undefined : readPath(body, total)
+      return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+        ? value
+        : undefined
+    },
+    confirmsAbsence: confirmsAbsence(definition.pagination),
+  }
+}
