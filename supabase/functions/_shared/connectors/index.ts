@@ -1,11 +1,13 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
 import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
+import { gmail } from './gmail.ts'
 import { jsonFeed } from './json-feed.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
+  gmail,
   jsonFeed,
   treez,
 ]
