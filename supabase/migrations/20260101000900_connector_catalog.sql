@@ -537,6 +537,191 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "slack",
+    "name": "Slack",
+    "description": "Messages of the channels of a Slack workspace; posts into them.",
+    "category": "communication",
+    "docs_url": "https://docs.slack.dev/apis/web-api",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "auth": {
+          "default": "oauth",
+          "title": "Sign-in",
+          "description": "oauth: the owner signs in at Slack. bot_token: the token of an app of your own.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "bot_token"
+          ]
+        },
+        "channels": {
+          "default": [],
+          "title": "Channels",
+          "description": "Ids of the channels to read. Empty: every channel the bot is in.",
+          "maxItems": 500,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "pattern": "^[CDGU][A-Z\\d]{2,20}$"
+          }
+        },
+        "days": {
+          "default": 30,
+          "title": "Days",
+          "description": "How far back messages are read.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 3650
+        },
+        "thread_days": {
+          "default": 7,
+          "title": "Thread days",
+          "description": "How long after its beginning a thread is followed. 0: no replies are read.",
+          "type": "integer",
+          "minimum": 0,
+          "maximum": 90
+        },
+        "reading_limit": {
+          "default": "standard",
+          "title": "Reading limit",
+          "description": "restricted: for an app that is distributed outside the Slack Marketplace, which gets 15 messages a minute.",
+          "type": "string",
+          "enum": [
+            "standard",
+            "restricted"
+          ]
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "bot_token",
+          "x-when": {
+            "auth": "bot_token"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "bot_token": {
+              "type": "string",
+              "minLength": 1,
+              "pattern": "^xox[bpe][-.]",
+              "title": "Bot token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "bot_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:messages",
+      "incremental:messages",
+      "action:post_message"
+    ],
+    "streams": [
+      {
+        "name": "messages",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "post_message",
+        "title": "Post a message",
+        "description": "Posts a message into a channel, or a reply into a thread.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "channel": {
+              "type": "string",
+              "pattern": "^[CDGU][A-Z\\d]{2,20}$",
+              "description": "The id of the channel, or of a person."
+            },
+            "text": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 40000,
+              "description": "In Slack's mrkdwn. Slack advises 4,000 characters."
+            },
+            "thread_ts": {
+              "description": "The `ts` of the thread's first message: what follows the colon in its `source_id`.",
+              "type": "string",
+              "pattern": "^\\d{1,10}\\.\\d{6}$"
+            },
+            "blocks": {
+              "description": "Block Kit; `text` is then what notifications show.",
+              "minItems": 1,
+              "maxItems": 50,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "type": {
+                    "type": "string",
+                    "minLength": 1
+                  }
+                },
+                "required": [
+                  "type"
+                ],
+                "additionalProperties": {}
+              }
+            }
+          },
+          "required": [
+            "channel",
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "message_id": {
+              "type": "string"
+            },
+            "channel": {
+              "type": "string"
+            },
+            "ts": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "message_id",
+            "channel",
+            "ts"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "treez",
     "name": "Treez",
     "description": "Products of a Treez store: prices, tiers, stock and pictures.",

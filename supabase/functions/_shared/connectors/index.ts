@@ -3,12 +3,14 @@ import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { gmail } from './gmail.ts'
 import { jsonFeed } from './json-feed.ts'
+import { slack } from './slack.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
   gmail,
   jsonFeed,
+  slack,
   treez,
 ]
 
