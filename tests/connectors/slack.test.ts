@@ -452,7 +452,7 @@ describe('a message', () => {
     expect(columnsOf(raw)).toMatchObject({ requires_response })
   })
 
-  it('keeps its ts to the last digit, and links to nowhere but the workspace', async () => {
+  it('keeps its ts to the last digit, and links to nowhere but the workspace', () => {
     const ts = '1780000000.123456'
     const raw = { type: 'message', channel: 'C01', ts, text: 'Hi' }
     const elsewhere = {
