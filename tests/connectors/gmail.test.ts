@@ -27,7 +27,7 @@ import type { RequestBudget } from '../../supabase/functions/_shared/http/budget
 import { createHttpClient } from '../../supabase/functions/_shared/http/client.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { type FakeClock, fakeClock } from '../support/fake-clock.ts'
-import { signInAt } from '../support/sign-in.ts'
+import { signInAt } from '../support/sign-in-at.ts'
 import { conformance, readAll, type StreamFixture } from './conformance.ts'
 import { pacedBudget } from './paced-budget.ts'
 

@@ -1,93 +1,105 @@
-// How does a test get a token from a simulated platform? By the real sign-in, as the connector declares it.
-import * as oauth from 'oauth4webapi'
-import { browser } from '../../scripts/simulators/parts/oauth/browser.ts'
-import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
-import type { OAuth2 } from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
+// How does a test sign in at a platform? A browser that follows every redirect, and presses Allow or Deny.
+import { onTestFinished } from 'vitest'
+import {
+  type AirtableSimulator,
+  type AirtableSimulatorOptions,
+  startAirtableSimulator,
+} from '../../scripts/simulators/airtable.ts'
+import {
+  type Authorization as Consent,
+  type Browser,
+  browser,
+  type BrowserPage,
+} from '../../scripts/simulators/parts/oauth/browser.ts'
+import type { Authorization } from '../../supabase/functions/_shared/contracts/integrations.ts'
+import type { FunctionCaller, Functions } from './functions.ts'
 
-const REDIRECT_URI = 'https://app.example/oauth-callback'
-const insecure = { [oauth.allowInsecureRequests]: true }
+/** What the functions of the shared stack allow. */
+export const RETURN_URLS = [
+  'https://app.example.com/settings',
+  'http://127.0.0.1:3999',
+  'http://127.0.0.1:3000/integrations', // the demo's
+]
+/** The app's own page. Nobody listens there: where a browser lands is only noted. */
+export const RETURN_URL = 'http://127.0.0.1:3999/integrations?tab=2'
 
-export type SignInAt = {
-  url: string
-  client: { client_id: string; client_secret: string }
+/** Opens a simulated Airtable for one test, where the functions look for Airtable. */
+export async function openAirtable(
+  functions: Functions,
+  options: AirtableSimulatorOptions = {},
+): Promise<AirtableSimulator> {
+  const airtable = await startAirtableSimulator({ people: 30, items: 5, ...options })
+  onTestFinished(() => airtable.stop())
+  await functions.remote.leadTo('airtable', airtable.url)
+  return airtable
 }
 
-/** The sign-in of a connector at a simulator: every step over HTTP, with a browser that presses Allow. */
-export function signInAt(
-  { url, client: { client_id, client_secret } }: SignInAt,
-  connector: Connector,
-  settings: Record<string, unknown> = {},
-) {
-  const auth = connector.auth(settings) as OAuth2
-  const here = (address: string) => url + new URL(address).pathname
-  const as: oauth.AuthorizationServer = {
-    issuer: url,
-    authorization_endpoint: here(auth.authorization_endpoint),
-    token_endpoint: here(auth.token_endpoint),
-    ...(auth.revocation_endpoint ? { revocation_endpoint: here(auth.revocation_endpoint) } : {}),
-  }
-  const client: oauth.Client = { client_id }
-  const authentication = auth.token_endpoint_auth_method === 'client_secret_post'
-    ? oauth.ClientSecretPost(client_secret)
-    : oauth.ClientSecretBasic(client_secret)
+export type SignInOptions = {
+  consent?: Consent
+  browser?: Browser
+  connect?: Record<string, unknown>
+}
 
-  /** Some platforms have a token answer of their own; the connector says how it reads. */
-  const inStandardWords = (answer: Response, said: unknown): Response => {
-    if (!auth.readTokenAnswer) return answer
-    const read = auth.readTokenAnswer(said) as { error?: string }
-    return Response.json(read, { status: read.error === undefined ? 200 : 400 })
-  }
-
-  return {
-    /**
-     * @param account Who signs in; default is whom the consent page suggests.
-     * @returns The tokens, and the platform's own `answer`.
-     */
-    async signIn(
-      account?: string,
-    ): Promise<oauth.TokenEndpointResponse & { answer: oauth.JsonValue }> {
-      const verifier = oauth.generateRandomCodeVerifier()
-      const state = oauth.generateRandomState()
-      const asked = new URL(as.authorization_endpoint!)
-      const query = {
-        client_id,
-        redirect_uri: REDIRECT_URI,
-        response_type: 'code',
-        scope: auth.scope.replaceAll(' ', auth.scopeSeparator ?? ' '),
-        state,
-        ...auth.parameters,
-        ...(auth.pkce === false ? {} : {
-          code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
-          code_challenge_method: 'S256',
-        }),
-      }
-      for (const [name, value] of Object.entries(query)) asked.searchParams.set(name, value)
-      const landed = await browser().authorize(asked.href, {
-        stopAt: REDIRECT_URI,
-        ...(account === undefined ? {} : { account }),
-      })
-      const callback = new URL(landed.url)
-      const answer = await oauth.authorizationCodeGrantRequest(
-        as,
-        client,
-        authentication,
-        oauth.validateAuthResponse(as, client, callback, state),
-        REDIRECT_URI,
-        auth.pkce === false ? oauth.nopkce : verifier,
-        insecure,
-      )
-      const said = await answer.clone().json() as oauth.JsonValue
-      const tokens = await oauth.processAuthorizationCodeResponse(
-        as,
-        client,
-        inStandardWords(answer, said),
-      )
-      return { ...tokens, answer: said }
+/** Asks to connect, and answers where the owner should go. */
+export async function beginSignIn(
+  functions: Functions,
+  caller: FunctionCaller,
+  organizationId: string,
+  airtable: AirtableSimulator,
+  more: Record<string, unknown> = {},
+): Promise<Authorization> {
+  const { status, body, text } = await functions.call<Authorization>(
+    caller,
+    '/integrations/connect',
+    {
+      organization_id: organizationId,
+      connector: 'airtable',
+      settings: airtable.settings,
+      return_url: RETURN_URL,
+      ...more,
     },
-    /** The token endpoint's answer to a refresh, unread. */
-    refresh: (refresh_token: string): Promise<Response> =>
-      oauth.refreshTokenGrantRequest(as, client, authentication, refresh_token, insecure),
-    revoke: (token: string): Promise<Response> =>
-      oauth.revocationRequest(as, client, authentication, token, insecure),
+  )
+  if (status !== 200) throw new Error(`no sign-in was begun: ${text}`)
+  return body
+}
+
+/** The whole way: where the browser came back to, and what the page learnt. */
+export async function signIn(
+  functions: Functions,
+  caller: FunctionCaller,
+  organizationId: string,
+  airtable: AirtableSimulator,
+  options: SignInOptions = {},
+): Promise<Landing> {
+  const { authorization_url } = await beginSignIn(
+    functions,
+    caller,
+    organizationId,
+    airtable,
+    options.connect,
+  )
+  return await follow(authorization_url, options)
+}
+
+export type Landing = {
+  page: BrowserPage
+  /** What the app's page finds in its query. */
+  integration_id: string | null
+  error: string | null
+}
+
+export async function follow(
+  authorization_url: string,
+  { consent = {}, browser: with_ = browser() }: SignInOptions = {},
+): Promise<Landing> {
+  return landing(await with_.authorize(authorization_url, { stopAt: RETURN_URL, ...consent }))
+}
+
+export function landing(page: BrowserPage): Landing {
+  const { searchParams } = new URL(page.url)
+  return {
+    page,
+    integration_id: searchParams.get('integration_id'),
+    error: searchParams.get('error'),
   }
 }
