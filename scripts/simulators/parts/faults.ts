@@ -26,6 +26,8 @@ export type Fault =
     | { kind: 'html' }
     /** Drops the connection before any answer. */
     | { kind: 'reset' }
+    /** Does what was asked, then drops the connection instead of answering. */
+    | { kind: 'lost_answer' }
     /** The right answer, late. */
     | { kind: 'slow'; delay_ms: number }
     /** The right answer, once this has settled: for callers in the same process. */
@@ -48,6 +50,7 @@ export const FAULT_KINDS: ReadonlySet<string> = new Set<Fault['kind']>([
   'cut_body',
   'html',
   'reset',
+  'lost_answer',
   'slow',
   'empty',
   'fail_result',
@@ -56,8 +59,8 @@ export const FAULT_KINDS: ReadonlySet<string> = new Set<Fault['kind']>([
 ])
 
 export type Faults = {
-  /** Adds a fault behind those already waiting. */
-  set(fault: Fault): void
+  /** Adds a fault behind those already waiting; the returned function takes it back. */
+  set(fault: Fault): () => void
   /** The fault to play on this request, if any. */
   next(path: string): Fault | null
   clear(): void
@@ -68,11 +71,13 @@ export function faults(): Faults {
   let waiting: { fault: Fault; after: number; times: number }[] = []
   return {
     set(fault) {
-      waiting.push({
+      const entry = {
         fault,
         after: fault.after ?? 0,
         times: fault.times ?? (fault.times === null ? Infinity : 1),
-      })
+      }
+      waiting.push(entry)
+      return () => void (waiting = waiting.filter((other) => other !== entry))
     },
     next(path) {
       for (const entry of waiting) {
