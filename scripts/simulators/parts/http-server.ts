@@ -110,6 +110,7 @@ async function respond(
   }
   switch (fault?.kind) {
     case 'timeout':
+      incoming.resume()
       return log(0)
     case 'reset':
       log(0)
@@ -165,7 +166,7 @@ async function read(incoming: IncomingMessage, fault: Fault | null): Promise<Sim
   }
 }
 
-async function readBody(incoming: IncomingMessage): Promise<Buffer> {
+export async function readBody(incoming: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of incoming) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
@@ -190,7 +191,7 @@ function send(response: ServerResponse, answer: SimulatorAnswer): void {
  */
 function onEnd(response: ServerResponse, fault: Fault | null, log: (status: number) => void): void {
   const end = response.end.bind(response) as (...given: unknown[]) => ServerResponse
-  const spoiled = (...given: unknown[]) => {
+  const ended = (...given: unknown[]) => {
     log(fault?.kind === 'lost_answer' ? 0 : response.statusCode)
     if (fault?.kind !== 'cut_body' && fault?.kind !== 'lost_answer') return end(...given)
     const [body] = given
@@ -199,5 +200,5 @@ function onEnd(response: ServerResponse, fault: Fault | null, log: (status: numb
     else response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => response.destroy())
     return response
   }
-  response.end = spoiled as ServerResponse['end']
+  response.end = ended as ServerResponse['end']
 }

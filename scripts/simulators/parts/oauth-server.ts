@@ -1,12 +1,13 @@
 // How does a simulated platform let our app in? An authorization server at the platform's own paths and origin.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { readBody } from './http-server.ts'
 import { type ConsentPages, consentPages } from './oauth/consent.ts'
 import { errorPage } from './oauth/consent-page.ts'
 import { type OAuthControl, oauthControl, type Person } from './oauth/control.ts'
 import type { Consent, OAuthCounters, OAuthServerOptions } from './oauth/options.ts'
 import { NEVER, oauthProvider } from './oauth/provider.ts'
-import { readBody, replayedRequest } from './oauth/replayed-request.ts'
+import { replayedRequest } from './oauth/replayed-request.ts'
 import { standardAuthorizationUrl, standardTokenBody } from './oauth/standard-request.ts'
 import { platformTokenAnswer } from './oauth/token-answer.ts'
 import { tokenStore } from './oauth/token-store.ts'
@@ -49,6 +50,7 @@ export function oauthServer(options: OAuthServerOptions): OAuthServer {
   })
   const pages = consentPages(options, { provider, consents, person, counters })
 
+  const parts = { options, store, consents, counters, lifetimes }
   provider.use(async (ctx, next) => {
     await next()
     const route = (ctx as KoaContextWithOIDC).oidc?.route
@@ -56,7 +58,6 @@ export function oauthServer(options: OAuthServerOptions): OAuthServer {
     if (route === 'revocation' && ctx.status === 200) counters.revocations += 1
     if (!options.issuer_parameter) withoutIssuer(ctx as KoaContextWithOIDC)
   })
-  const parts = { options, store, consents, counters, lifetimes }
   const standard = provider.callback()
 
   // One token call at a time, as if each were a transaction: two uses of one refresh token never both succeed.
@@ -113,15 +114,7 @@ export function oauthServer(options: OAuthServerOptions): OAuthServer {
       return (token.exp ?? 0) * 1000 > Date.now() ? { ...consent, scopes } : null
     },
     setRedirectUris: (uris) => void (redirectUris = uris),
-    control: oauthControl({
-      options,
-      store,
-      faults: options.faults,
-      lifetimes,
-      consents,
-      counters,
-      person,
-    }),
+    control: oauthControl({ ...parts, person }),
   }
 }
 

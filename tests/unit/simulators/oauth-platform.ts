@@ -1,6 +1,6 @@
 // A platform that is nothing but its authorization server, and our side of OAuth as `oauth4webapi` speaks it.
 import * as oauth from 'oauth4webapi'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { faults } from '../../../scripts/simulators/parts/faults.ts'
 import { startSimulatorServer } from '../../../scripts/simulators/parts/http-server.ts'
 import { type Authorization, browser } from '../../../scripts/simulators/parts/oauth/browser.ts'
@@ -147,4 +147,16 @@ export async function startPlatform(changes: Partial<OAuthServerOptions> = {}) {
     },
     ...{ ask, consent, exchange, refresh, revoke, read, connect, post },
   }
+}
+
+/** What a refused token call says. */
+export const refusal = async (answer: Response) => ({
+  status: answer.status,
+  error: (await answer.json() as { error: string }).error,
+})
+
+/** The body of a token call that was granted. */
+export async function granted(answer: Response) {
+  expect(answer.status).toBe(200)
+  return await answer.json() as { access_token: string; refresh_token: string; expires_in: number }
 }

@@ -1,14 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { startPlatform } from './oauth-platform.ts'
+import { granted, refusal, startPlatform } from './oauth-platform.ts'
 
-const refusal = async (answer: Response) => ({
-  status: answer.status,
-  error: (await answer.json() as { error: string }).error,
-})
-const granted = async (answer: Response) => {
-  expect(answer.status).toBe(200)
-  return await answer.json() as { access_token: string; refresh_token: string; expires_in: number }
-}
 const revoked = { status: 400, error: 'invalid_grant' }
 
 describe('a refresh with rotation', () => {

@@ -33,7 +33,10 @@ export type Browser = {
     fields?: Record<string, string>,
     options?: BrowserOptions,
   ): Promise<BrowserPage>
-  /** Opens an authorization URL, answers the consent page and follows the way back to the app. */
+  /**
+   * Opens an authorization URL, answers the consent page and follows the way back to the app. Throws what the page
+   * shows when there is nothing to answer.
+   */
   authorize(url: string, authorization?: Authorization): Promise<BrowserPage>
 }
 
@@ -110,6 +113,7 @@ export function browser(): Browser {
     press,
     async authorize(url, { account, decision = 'allow', ...options } = {}) {
       const question = await open(url, options)
+      if (question.status === 0) return question // sent back without being asked
       const fields: Record<string, string> = account === undefined ? {} : { account }
       return await press(question, decision, fields, options)
     },

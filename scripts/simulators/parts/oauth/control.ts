@@ -1,5 +1,4 @@
 // How do tests and the demo bend the authorization server? As the platform, the person or the line would.
-import type { Faults } from '../faults.ts'
 import type { Consent, OAuthCounters, OAuthServerOptions } from './options.ts'
 import type { Lifetimes } from './provider.ts'
 import type { TokenStore } from './token-store.ts'
@@ -46,7 +45,6 @@ export type Person = { denials: number; only: readonly string[] | null }
 export type ControlParts = {
   options: OAuthServerOptions
   store: TokenStore
-  faults: Faults
   lifetimes: Lifetimes
   consents: Map<string, Consent>
   counters: OAuthCounters
@@ -54,7 +52,7 @@ export type ControlParts = {
 }
 
 export function oauthControl(parts: ControlParts): OAuthControl {
-  const { store, faults, consents, options: { token_path: path } } = parts
+  const { store, consents, options: { faults, token_path: path } } = parts
   const grants = (which: WhichGrants = {}) => {
     const byToken = which.access_token !== undefined
       ? store.read('AccessToken', which.access_token)

@@ -1,12 +1,6 @@
 // How does a request reach a Node handler once its body was read, or with another address, header or body?
 import { IncomingMessage } from 'node:http'
 
-export async function readBody(incoming: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of incoming) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
-}
-
 /** The same request on the same connection, changed as told. */
 export function replayedRequest(
   incoming: IncomingMessage,

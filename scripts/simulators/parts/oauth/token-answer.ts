@@ -32,6 +32,7 @@ export function platformTokenAnswer(
     }
   }
 
+  if (typeof ctx.body !== 'object') return // a page, for a caller who asks for HTML
   const standard = { status: ctx.status, body: { ...ctx.body as Record<string, unknown> } }
   const answer = options.answer?.(sayAsPlatform(standard, parts), {
     grant_type,

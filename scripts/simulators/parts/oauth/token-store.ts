@@ -6,7 +6,7 @@ export type StoredModel = 'AccessToken' | 'RefreshToken' | 'AuthorizationCode' |
 export type TokenStore = {
   /** What `oidc-provider` takes as `adapter`. */
   adapter(model: string): Adapter
-  /** As stored, whether expired or not; times are real ones, moved to where the clock stands. */
+  /** As stored, whether expired or not: `exp` lies in the past or in the future of the real clock, as it should. */
   read(model: StoredModel, id: string): AdapterPayload | null
   /** Ids of a model's entries that belong to the grant. */
   idsOf(model: StoredModel, grant: string): string[]
@@ -15,11 +15,11 @@ export type TokenStore = {
   remove(model: StoredModel, id: string): void
 }
 
-type Entry = { payload: AdapterPayload; ahead: number }
+type Entry = { payload: AdapterPayload; expiresAt: number }
 
 /**
- * `oidc-provider` judges expiry by `Date.now()`. To follow another clock without touching that global, each entry
- * remembers how far `now` was ahead when it was stored, and is read with its times moved by what was gained since.
+ * `oidc-provider` judges expiry by `Date.now()`. To follow another clock without touching that global, an entry keeps
+ * when it expires by `now`, and each reading says as `exp` what is left until then, counted from the real present.
  * Nothing is evicted: an expired code has to be told from an unknown one.
  */
 export function tokenStore(now: () => number): TokenStore {
@@ -29,16 +29,10 @@ export function tokenStore(now: () => number): TokenStore {
     models.set(model, entries)
     return entries
   }
-  const ahead = () => Math.round((now() - Date.now()) / 1000)
   const shown = (entry: Entry | undefined): AdapterPayload | undefined => {
-    if (!entry) return undefined
-    const gained = ahead() - entry.ahead
-    const { iat, exp } = entry.payload
-    return {
-      ...entry.payload,
-      ...(iat === undefined ? {} : { iat: iat - gained }),
-      ...(exp === undefined ? {} : { exp: exp - gained }),
-    }
+    if (!entry || entry.expiresAt === Infinity) return entry?.payload
+    const left = Math.ceil((entry.expiresAt - now()) / 1000)
+    return { ...entry.payload, exp: left > 0 ? Math.floor(Date.now() / 1000) + left : 1 }
   }
   const belonging = (model: string, grant: string) =>
     [...entriesOf(model)].filter(([, { payload }]) => payload.grantId === grant).map(([id]) => id)
@@ -47,7 +41,8 @@ export function tokenStore(now: () => number): TokenStore {
     adapter(model) {
       const entries = entriesOf(model)
       return {
-        upsert: (id, payload) => done(entries.set(id, { payload, ahead: ahead() })),
+        upsert: (id, payload, seconds = Infinity) =>
+          done(entries.set(id, { payload, expiresAt: now() + seconds * 1000 })),
         find: (id) => Promise.resolve(shown(entries.get(id))),
         findByUid: (uid) => {
           const found = [...entries.values()].find(({ payload }) => payload.uid === uid)
@@ -67,7 +62,7 @@ export function tokenStore(now: () => number): TokenStore {
     idsOf: belonging,
     expire(model, id) {
       const entry = entriesOf(model).get(id)
-      if (entry) entry.payload.exp = 0
+      if (entry) entry.expiresAt = 0
     },
     remove: (model, id) => void entriesOf(model).delete(id),
   }
