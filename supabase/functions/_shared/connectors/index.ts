@@ -1,9 +1,11 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
 import type { Connector } from './define-connector.ts'
+import { hubspot } from './hubspot.ts'
 import { jsonFeed } from './json-feed.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
+  hubspot,
   jsonFeed,
   treez,
 ]
