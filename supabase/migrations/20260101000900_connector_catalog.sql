@@ -244,6 +244,230 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "salesforce",
+    "name": "Salesforce",
+    "description": "Contacts and leads of a Salesforce org, contacts both ways.",
+    "category": "crm",
+    "docs_url": "https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "login_host": {
+          "default": "login.salesforce.com",
+          "title": "Where you sign in",
+          "description": "login.salesforce.com; test.salesforce.com for a sandbox; or your My Domain.",
+          "type": "string",
+          "pattern": "^(login|test)\\.salesforce\\.com$|^([a-z0-9-]+\\.)+my\\.salesforce\\.com$"
+        },
+        "leads": {
+          "default": true,
+          "title": "Leads too",
+          "description": "Off where the user has no access to leads.",
+          "type": "boolean"
+        },
+        "record_type": {
+          "title": "Record type",
+          "description": "Only contacts and leads whose record type has this name.",
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 80
+        },
+        "email_opt_out": {
+          "default": true,
+          "title": "Read email opt-out and bounces",
+          "description": "Off where the user cannot see these fields.",
+          "type": "boolean"
+        },
+        "external_id_field": {
+          "title": "External id field",
+          "description": "API name of the field of Contact by which contacts are written; it must be an external id.",
+          "type": "string",
+          "pattern": "^[A-Za-z]\\w{0,79}$"
+        },
+        "api_version": {
+          "default": "v63.0",
+          "title": "API version",
+          "type": "string",
+          "pattern": "^v\\d{2,3}\\.0$"
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "oauth2",
+      "type": "object",
+      "properties": {},
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "incremental:contacts",
+      "action:upsert_contacts"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_contacts",
+        "title": "Create or update contacts",
+        "description": "Writes contacts by the external id field of the settings, two hundred in a call; each is written or refused by itself.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "contacts": {
+              "minItems": 1,
+              "maxItems": 2000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "external_id": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255
+                  },
+                  "first_name": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "last_name": {
+                    "description": "Salesforce wants one of every new contact.",
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "email": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "email",
+                        "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "phone": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "job_title": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "fields": {
+                    "default": {},
+                    "description": "More fields of Contact by their API names.",
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string",
+                      "pattern": "^[A-Za-z]\\w*$"
+                    },
+                    "additionalProperties": {
+                      "type": [
+                        "string",
+                        "number",
+                        "boolean",
+                        "null"
+                      ]
+                    }
+                  }
+                },
+                "required": [
+                  "external_id"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "contacts"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "created": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "updated": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "contacts": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string"
+                  },
+                  "external_id": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "id",
+                  "external_id"
+                ]
+              }
+            },
+            "failed": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "index": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 9007199254740991
+                  },
+                  "code": {
+                    "type": "string"
+                  },
+                  "message": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "index",
+                  "code",
+                  "message"
+                ]
+              }
+            }
+          },
+          "required": [
+            "created",
+            "updated",
+            "contacts",
+            "failed"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "treez",
     "name": "Treez",
     "description": "Products of a Treez store: prices, tiers, stock and pictures.",

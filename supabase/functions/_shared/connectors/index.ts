@@ -2,11 +2,13 @@
 import type { Connector } from './define-connector.ts'
 import { hubspot } from './hubspot.ts'
 import { jsonFeed } from './json-feed.ts'
+import { salesforce } from './salesforce.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   hubspot,
   jsonFeed,
+  salesforce,
   treez,
 ]
 
