@@ -28,6 +28,7 @@ import { startNet } from './stack/background/net.ts'
 import { freePort } from './stack/free-port.ts'
 import { applyMigrations } from './stack/migrations.ts'
 import { projectDir } from './stack/project.ts'
+import { testEnvironment } from '../tests/support/environment.ts'
 
 const bin = '/usr/lib/postgresql/15/bin'
 const extensionDir = '/usr/share/postgresql/15/extension'
@@ -189,8 +190,12 @@ async function checkFunctions(admin: Sql): Promise<void> {
     from pg_proc as function
     join pg_namespace as namespace on namespace.oid = function.pronamespace
     join pg_language as language on language.oid = function.prolang
-    left join (select distinct tgfoid, tgrelid from pg_trigger where not tgisinternal) as trigger on trigger.tgfoid = function.oid
+    left join (
+      select tgfoid, tgrelid, max(tgoldtable::text)::name as old_table, max(tgnewtable::text)::name as new_table
+      from pg_trigger where not tgisinternal group by 1, 2
+    ) as trigger on trigger.tgfoid = function.oid
     cross join lateral plpgsql_check_function_tb(function.oid::regprocedure, coalesce(trigger.tgrelid, 0)::regclass,
+      oldtable => trigger.old_table, newtable => trigger.new_table,
       performance_warnings => false, extra_warnings => true, security_warnings => true) as finding
     where namespace.nspname in ('public', 'private') and language.lanname = 'plpgsql'
       and (function.prorettype <> 'trigger'::regtype or trigger.tgrelid is not null)`
@@ -276,10 +281,7 @@ async function openWorkerDoor(db: Database, treezUrl: string) {
       db,
       clock: systemClock,
       log: createLog({}, () => {}),
-      environment: {
-        CONNECTOR_OVERRIDES: { treez: { baseUrl: treezUrl } },
-        PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true,
-      },
+      environment: testEnvironment({ CONNECTOR_OVERRIDES: { treez: { baseUrl: treezUrl } } }),
     }, { wallMs: 30_000, records: 10_000 }).catch((error: unknown) => door.failure = error)
   })
   async function close() {

@@ -53,6 +53,81 @@ export type Database = {
           },
         ]
       }
+      'analytics': {
+        Row: {
+          'absent_at': string | null
+          'content_hash': string | null
+          'created_at': string
+          'day': string | null
+          'deleted_at': string | null
+          'dimension': string | null
+          'id': string
+          'integration_id': string
+          'is_rolled_up': boolean
+          'last_synced_at': string | null
+          'metric': string | null
+          'organization_id': string
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'updated_at': string
+          'value': string | null
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'day'?: string | null
+          'deleted_at'?: never
+          'dimension'?: string | null
+          'id'?: string
+          'integration_id': string
+          'is_rolled_up'?: never
+          'last_synced_at'?: string | null
+          'metric'?: string | null
+          'organization_id': string
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+          'value'?: string | null
+        }
+        Update: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'day'?: string | null
+          'deleted_at'?: never
+          'dimension'?: string | null
+          'id'?: string
+          'integration_id'?: string
+          'is_rolled_up'?: never
+          'last_synced_at'?: string | null
+          'metric'?: string | null
+          'organization_id'?: string
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+          'value'?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'analytics_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
       'connectors': {
         Row: {
           'actions': NonNullable<Json>
@@ -101,6 +176,105 @@ export type Database = {
           'updated_at'?: string
         }
         Relationships: []
+      }
+      'contacts': {
+        Row: {
+          'absent_at': string | null
+          'address': Json | null
+          'company': string | null
+          'content_hash': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'email': string | null
+          'first_name': string | null
+          'full_name': string | null
+          'id': string
+          'image_url': string | null
+          'integration_id': string
+          'job_title': string | null
+          'kind': string
+          'last_name': string | null
+          'last_synced_at': string | null
+          'marketing_status': string | null
+          'organization_id': string
+          'person_id': string | null
+          'phone': string | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'tags': (string)[]
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'address'?: Json | null
+          'company'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'email'?: string | null
+          'first_name'?: string | null
+          'full_name'?: string | null
+          'id'?: string
+          'image_url'?: string | null
+          'integration_id': string
+          'job_title'?: string | null
+          'kind'?: string
+          'last_name'?: string | null
+          'last_synced_at'?: string | null
+          'marketing_status'?: string | null
+          'organization_id': string
+          'person_id'?: never
+          'phone'?: string | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'tags'?: (string)[]
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'address'?: Json | null
+          'company'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'email'?: string | null
+          'first_name'?: string | null
+          'full_name'?: string | null
+          'id'?: string
+          'image_url'?: string | null
+          'integration_id'?: string
+          'job_title'?: string | null
+          'kind'?: string
+          'last_name'?: string | null
+          'last_synced_at'?: string | null
+          'marketing_status'?: string | null
+          'organization_id'?: string
+          'person_id'?: never
+          'phone'?: string | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'tags'?: (string)[]
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'contacts_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
       }
       'integrations': {
         Row: {
@@ -178,6 +352,207 @@ export type Database = {
             isOneToOne: false
             referencedRelation: 'organizations'
             referencedColumns: ['id']
+          },
+        ]
+      }
+      'messages': {
+        Row: {
+          'absent_at': string | null
+          'attachments': NonNullable<Json>
+          'body_text': string | null
+          'channel': string | null
+          'content_hash': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'direction': string | null
+          'id': string
+          'integration_id': string
+          'is_read': boolean | null
+          'last_synced_at': string | null
+          'organization_id': string
+          'permalink': string | null
+          'recipients': NonNullable<Json>
+          'reply_to_id': string | null
+          'requires_response': boolean
+          'sender_address': string | null
+          'sender_name': string | null
+          'sent_at': string | null
+          'sentiment_score': number | null
+          'snippet': string | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'subject': string | null
+          'thread_id': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'attachments'?: NonNullable<Json>
+          'body_text'?: string | null
+          'channel'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'direction'?: string | null
+          'id'?: string
+          'integration_id': string
+          'is_read'?: boolean | null
+          'last_synced_at'?: string | null
+          'organization_id': string
+          'permalink'?: string | null
+          'recipients'?: NonNullable<Json>
+          'reply_to_id'?: string | null
+          'requires_response'?: boolean
+          'sender_address'?: string | null
+          'sender_name'?: string | null
+          'sent_at'?: string | null
+          'sentiment_score'?: number | null
+          'snippet'?: string | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'subject'?: string | null
+          'thread_id'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'attachments'?: NonNullable<Json>
+          'body_text'?: string | null
+          'channel'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'direction'?: string | null
+          'id'?: string
+          'integration_id'?: string
+          'is_read'?: boolean | null
+          'last_synced_at'?: string | null
+          'organization_id'?: string
+          'permalink'?: string | null
+          'recipients'?: NonNullable<Json>
+          'reply_to_id'?: string | null
+          'requires_response'?: boolean
+          'sender_address'?: string | null
+          'sender_name'?: string | null
+          'sent_at'?: string | null
+          'sentiment_score'?: number | null
+          'snippet'?: string | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'subject'?: string | null
+          'thread_id'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'messages_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'orders': {
+        Row: {
+          'absent_at': string | null
+          'content_hash': string | null
+          'created_at': string
+          'currency': string | null
+          'customer_email': string | null
+          'customer_source_id': string | null
+          'deleted_at': string | null
+          'description': string | null
+          'id': string
+          'integration_id': string
+          'kind': string
+          'last_synced_at': string | null
+          'line_items': NonNullable<Json>
+          'number': string | null
+          'organization_id': string
+          'placed_at': string | null
+          'refunded_amount': string | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'status': string | null
+          'total_amount': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'currency'?: string | null
+          'customer_email'?: string | null
+          'customer_source_id'?: string | null
+          'deleted_at'?: never
+          'description'?: string | null
+          'id'?: string
+          'integration_id': string
+          'kind'?: string
+          'last_synced_at'?: string | null
+          'line_items'?: NonNullable<Json>
+          'number'?: string | null
+          'organization_id': string
+          'placed_at'?: string | null
+          'refunded_amount'?: string | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'status'?: string | null
+          'total_amount'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'currency'?: string | null
+          'customer_email'?: string | null
+          'customer_source_id'?: string | null
+          'deleted_at'?: never
+          'description'?: string | null
+          'id'?: string
+          'integration_id'?: string
+          'kind'?: string
+          'last_synced_at'?: string | null
+          'line_items'?: NonNullable<Json>
+          'number'?: string | null
+          'organization_id'?: string
+          'placed_at'?: string | null
+          'refunded_amount'?: string | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'status'?: string | null
+          'total_amount'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'orders_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
           },
         ]
       }
@@ -278,6 +653,51 @@ export type Database = {
         }
         Relationships: []
       }
+      'people': {
+        Row: {
+          'company': string | null
+          'contact_count': number
+          'created_at': string
+          'email': string
+          'full_name': string | null
+          'id': string
+          'organization_id': string
+          'phone': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'company'?: string | null
+          'contact_count'?: number
+          'created_at'?: string
+          'email': string
+          'full_name'?: string | null
+          'id': string
+          'organization_id': string
+          'phone'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'company'?: string | null
+          'contact_count'?: number
+          'created_at'?: string
+          'email'?: string
+          'full_name'?: string | null
+          'id'?: string
+          'organization_id'?: string
+          'phone'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'people_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       'products': {
         Row: {
           'absent_at': string | null
@@ -367,6 +787,195 @@ export type Database = {
         Relationships: [
           {
             foreignKeyName: 'products_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'records': {
+        Row: {
+          'absent_at': string | null
+          'collection': string | null
+          'collection_name': string | null
+          'content_hash': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'fields': NonNullable<Json>
+          'id': string
+          'integration_id': string
+          'last_synced_at': string | null
+          'name': string | null
+          'organization_id': string
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'collection'?: string | null
+          'collection_name'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'fields'?: NonNullable<Json>
+          'id'?: string
+          'integration_id': string
+          'last_synced_at'?: string | null
+          'name'?: string | null
+          'organization_id': string
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'collection'?: string | null
+          'collection_name'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'fields'?: NonNullable<Json>
+          'id'?: string
+          'integration_id'?: string
+          'last_synced_at'?: string | null
+          'name'?: string | null
+          'organization_id'?: string
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'records_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'social_posts': {
+        Row: {
+          'absent_at': string | null
+          'author_handle': string | null
+          'author_id': string | null
+          'author_name': string | null
+          'body_text': string | null
+          'content_hash': string | null
+          'conversation_id': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'id': string
+          'impression_count': number | null
+          'integration_id': string
+          'is_own': boolean
+          'kind': string
+          'language': string | null
+          'last_synced_at': string | null
+          'like_count': number | null
+          'media_urls': (string)[]
+          'organization_id': string
+          'permalink': string | null
+          'published_at': string | null
+          'quote_count': number | null
+          'reply_count': number | null
+          'reply_to_id': string | null
+          'repost_count': number | null
+          'requires_response': boolean
+          'sentiment_score': number | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'author_handle'?: string | null
+          'author_id'?: string | null
+          'author_name'?: string | null
+          'body_text'?: string | null
+          'content_hash'?: string | null
+          'conversation_id'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'id'?: string
+          'impression_count'?: number | null
+          'integration_id': string
+          'is_own'?: boolean
+          'kind'?: string
+          'language'?: string | null
+          'last_synced_at'?: string | null
+          'like_count'?: number | null
+          'media_urls'?: (string)[]
+          'organization_id': string
+          'permalink'?: string | null
+          'published_at'?: string | null
+          'quote_count'?: number | null
+          'reply_count'?: number | null
+          'reply_to_id'?: string | null
+          'repost_count'?: number | null
+          'requires_response'?: boolean
+          'sentiment_score'?: number | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'author_handle'?: string | null
+          'author_id'?: string | null
+          'author_name'?: string | null
+          'body_text'?: string | null
+          'content_hash'?: string | null
+          'conversation_id'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'id'?: string
+          'impression_count'?: number | null
+          'integration_id'?: string
+          'is_own'?: boolean
+          'kind'?: string
+          'language'?: string | null
+          'last_synced_at'?: string | null
+          'like_count'?: number | null
+          'media_urls'?: (string)[]
+          'organization_id'?: string
+          'permalink'?: string | null
+          'published_at'?: string | null
+          'quote_count'?: number | null
+          'reply_count'?: number | null
+          'reply_to_id'?: string | null
+          'repost_count'?: number | null
+          'requires_response'?: boolean
+          'sentiment_score'?: number | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'social_posts_integration_id_organization_id_fkey'
             columns: ['integration_id', 'organization_id']
             isOneToOne: false
             referencedRelation: 'integrations'
@@ -620,6 +1229,45 @@ export type Database = {
         }
         Returns: Json
       }
+      'begin_action': {
+        Args: {
+          'p_action': string
+          'p_action_id': string
+          'p_actor_id': string
+          'p_idempotency_key': string
+          'p_input_hash': string
+          'p_integration_id': string
+        }
+        Returns: Json
+      }
+      'begin_oauth': {
+        Args: {
+          'p_code_challenge': string
+          'p_code_verifier': string
+          'p_connector': string
+          'p_finished_by': string
+          'p_integration_id': string
+          'p_name': string
+          'p_organization_id': string
+          'p_redirect_uri': string
+          'p_return_url': string
+          'p_settings': Json
+          'p_state_hash': string
+          'p_sync_interval_minutes': number
+          'p_user_id': string
+        }
+        Returns: string
+      }
+      'begin_token_refresh': {
+        Args: {
+          'p_generation': number
+          'p_integration_id': string
+          'p_lease_token': string
+          'p_refused'?: boolean
+        }
+        Returns: Json
+      }
+      'claim_due_checks': { Args: { 'p_limit'?: number }; Returns: Json }
       'claim_sync_run': {
         Args: { 'p_lease_seconds'?: number; 'p_lease_token'?: string; 'p_sync_log_id'?: string }
         Returns: Json
@@ -638,6 +1286,50 @@ export type Database = {
           'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number
           'p_token_expires_at'?: string
+        }
+        Returns: {
+          'account': NonNullable<Json>
+          'connected_at': string | null
+          'connector': string
+          'consecutive_failures': number
+          'created_at': string
+          'created_by': string | null
+          'disconnected_at': string | null
+          'external_account_id': string | null
+          'id': string
+          'last_checked_at': string | null
+          'last_error': Json | null
+          'last_synced_at': string | null
+          'name': string
+          'organization_id': string
+          'settings': NonNullable<Json>
+          'status': string
+          'sync_interval_minutes': number
+          'updated_at': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'integrations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'connect_oauth_integration': {
+        Args: {
+          'p_access_token': string
+          'p_account': Json
+          'p_actor_id': string
+          'p_connector': string
+          'p_expires_in_seconds': number
+          'p_external_account_id': string
+          'p_integration_id': string
+          'p_name': string
+          'p_organization_id': string
+          'p_refresh_token': string
+          'p_scope': string
+          'p_settings': Json
+          'p_streams': (string)[]
+          'p_sync_interval_minutes': number
         }
         Returns: {
           'account': NonNullable<Json>
@@ -692,7 +1384,12 @@ export type Database = {
         Returns: Json
       }
       'disconnect_integration': {
-        Args: { 'p_actor_id'?: string; 'p_delete_data'?: boolean; 'p_integration_id': string }
+        Args: {
+          'p_actor_id'?: string
+          'p_delete_data'?: boolean
+          'p_integration_id': string
+          'p_revoked'?: boolean
+        }
         Returns: {
           'account': NonNullable<Json>
           'connected_at': string | null
@@ -719,6 +1416,20 @@ export type Database = {
           isOneToOne: true
           isSetofReturn: false
         }
+      }
+      'fail_token_refresh': {
+        Args: {
+          'p_answered': boolean
+          'p_error': Json
+          'p_generation': number
+          'p_integration_id': string
+          'p_is_final': boolean
+        }
+        Returns: undefined
+      }
+      'finish_action': {
+        Args: { 'p_action_id': string; 'p_detail'?: Json; 'p_result': Json; 'p_status': string }
+        Returns: undefined
       }
       'finish_sync_run': {
         Args: {
@@ -769,6 +1480,7 @@ export type Database = {
         }
         Returns: Json
       }
+      'list_checkable_integrations': { Args: { 'p_organization_id': string }; Returns: Json }
       'list_open_sync_errors': {
         Args: {
           'p_after'?: string
@@ -781,6 +1493,8 @@ export type Database = {
       }
       'next_sync_run_at': { Args: Record<PropertyKey, never>; Returns: string }
       'open_integration': { Args: { 'p_integration_id': string }; Returns: Json }
+      'open_oauth': { Args: { 'p_browser_hash': string; 'p_state_hash': string }; Returns: Json }
+      'read_oauth_tokens': { Args: { 'p_integration_id': string }; Returns: Json }
       'read_sync_log': {
         Args: { 'p_sync_log_id': string }
         Returns: {
@@ -858,6 +1572,10 @@ export type Database = {
         Args: { 'p_key': string; 'p_outcome': string; 'p_retry_after_ms'?: number }
         Returns: undefined
       }
+      'require_reconnect': {
+        Args: { 'p_error': Json; 'p_integration_id': string }
+        Returns: undefined
+      }
       'restart_sync_run': {
         Args: { 'p_full'?: boolean; 'p_lease_token': string; 'p_sync_log_id': string }
         Returns: undefined
@@ -870,6 +1588,18 @@ export type Database = {
           'p_integration_id': string
         }
         Returns: undefined
+      }
+      'save_token_refresh': {
+        Args: {
+          'p_access_token': string
+          'p_account': Json
+          'p_expires_in_seconds': number
+          'p_generation': number
+          'p_integration_id': string
+          'p_refresh_token': string
+          'p_scope': string
+        }
+        Returns: Json
       }
       'start_sync': {
         Args: {
@@ -950,6 +1680,10 @@ export type Database = {
           isOneToOne: true
           isSetofReturn: false
         }
+      }
+      'use_oauth_state': {
+        Args: { 'p_browser_hash'?: string; 'p_state_hash': string; 'p_user_id'?: string }
+        Returns: Json
       }
       'write_sync_page': {
         Args: {

@@ -7,11 +7,14 @@ import { Syncs } from './syncs.ts'
 
 export type { ErrorSummary } from '../supabase/functions/_shared/contracts/contract.ts'
 export type {
+  ConnectorAction,
   ConnectorInfo,
   ConnectorStream,
   JsonSchema,
 } from '../supabase/functions/_shared/contracts/connectors.ts'
 export type {
+  ActionResult,
+  Authorization,
   Integration,
   IntegrationCheck,
   IntegrationStatus,
@@ -25,13 +28,17 @@ export type {
   SyncStatus,
   SyncType,
 } from '../supabase/functions/_shared/contracts/sync.ts'
+export type { PostalAddress } from '../supabase/functions/_shared/contracts/contacts.ts'
+export type { Attachment, Recipient } from '../supabase/functions/_shared/contracts/messages.ts'
+export type { LineItem } from '../supabase/functions/_shared/contracts/orders.ts'
+export type { PriceTier, ProductVariant } from '../supabase/functions/_shared/contracts/products.ts'
 export type {
   ErrorCode,
   FieldError,
   NextStep,
 } from '../supabase/functions/_shared/platform/errors.ts'
 export type { Database } from './database.types.ts'
-export type { IntegrationQuery } from './integrations.ts'
+export type { ConnectByCredentials, ConnectBySignIn, IntegrationQuery } from './integrations.ts'
 export type { Invitation, Member, Organization, Role } from './organizations.ts'
 export type { Page } from './read-page.ts'
 export { PlugboardError, type PlugboardErrorCode, type Result } from './result.ts'

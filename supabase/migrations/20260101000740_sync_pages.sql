@@ -186,6 +186,7 @@ begin
       from %s as held
       left join seen on seen.hash = hashtextextended(held.source_id, 0)
       where held.integration_id = $1 and held.deleted_at is null
+        and held.last_synced_at is not null -- read once; others are ours, such as a rolled-up number
     ), next as (
       select source_id from live where is_absent and source_id > $3 order by source_id limit $4
     )

@@ -40,6 +40,17 @@ const readOnly = {
   isTenants: true,
 }
 
+/** A table of synced rows: the platform's word, which nobody here may change. */
+function synced(change: string): TableAccess {
+  return {
+    row: ofOrganization,
+    newRow:
+      `(organization_id, integration_id, source, source_id) select :organization_id, :integration_id, 'sample-store', 'made up'`,
+    change,
+    ...readOnly,
+  }
+}
+
 export const ACCESS: Record<string, TableAccess> = {
   organizations: {
     row: 'id = :organization_id',
@@ -112,13 +123,24 @@ export const ACCESS: Record<string, TableAccess> = {
     select: '1 1 1 0 0 - 1 1', // payloads are raw records: not for viewers
     update: '1 1 0 0 0 - - 1',
   },
-  products: {
+  products: synced(`name = 'Renamed'`),
+  contacts: synced(`full_name = 'Renamed'`),
+  people: {
     row: ofOrganization,
     newRow:
-      `(organization_id, integration_id, source, source_id) select :organization_id, :integration_id, 'sample-store', 'made up'`,
-    change: `name = 'Renamed'`,
+      `(id, organization_id, email) select gen_random_uuid(), :organization_id, 'made-up@example.com'`,
+    change: `full_name = 'Renamed'`,
     ...readOnly,
   },
+  messages: synced(`is_read = true`),
+  social_posts: synced(`body_text = 'Rewritten'`),
+  orders: synced(`description = 'Rewritten'`),
+  analytics: {
+    ...synced(`value = '1000'`),
+    newRow: `(organization_id, integration_id, source, source_id, day, metric, value)
+       select :organization_id, :integration_id, 'sample-store', 'made up', '2026-01-01', 'opens', '1'`,
+  },
+  records: synced(`name = 'Renamed'`),
 }
 
 /** Columns that signed-in people may update; where row level security lets them. */
@@ -149,24 +171,37 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.acquire_request(text, numeric, integer, numeric)',
     'public.answer_wake(text)',
     'public.apply_records(uuid, text, jsonb, jsonb, text)',
+    'public.begin_action(uuid, text, text, text, uuid, uuid)',
+    'public.begin_oauth(text, uuid, uuid, text, uuid, text, jsonb, integer, text, text, text, text, text)',
+    'public.begin_token_refresh(uuid, integer, uuid, boolean)',
+    'public.claim_due_checks(integer)',
     'public.claim_sync_run(uuid, uuid, integer)',
     'public.connect_integration(uuid, text, text, text, jsonb, jsonb, integer, uuid, text, timestamp with time zone, jsonb, text[])',
+    'public.connect_oauth_integration(uuid, text, text, text, jsonb, jsonb, text[], integer, uuid, uuid, text, integer, text, text)',
     'public.delete_absent(uuid, uuid, text[], jsonb, boolean)',
-    'public.disconnect_integration(uuid, boolean, uuid)',
+    'public.disconnect_integration(uuid, boolean, uuid, boolean)',
+    'public.fail_token_refresh(uuid, integer, jsonb, boolean, boolean)',
+    'public.finish_action(uuid, text, jsonb, jsonb)',
     'public.finish_sync_run(uuid, uuid, text, jsonb)',
     'public.list_absent(uuid, uuid, text, integer)',
+    'public.list_checkable_integrations(uuid)',
     'public.list_open_sync_errors(uuid, text, uuid[], uuid, integer)',
     'public.next_sync_run_at()',
     'public.open_integration(uuid)',
+    'public.open_oauth(text, text)',
+    'public.read_oauth_tokens(uuid)',
     'public.read_sync_log(uuid)',
     'public.record_integration_check(uuid, jsonb)',
     'public.record_replay(uuid, jsonb)',
     'public.release_sync_run(uuid, uuid, integer, jsonb)',
     'public.report_request(text, text, integer)',
+    'public.require_reconnect(uuid, jsonb)',
     'public.restart_sync_run(uuid, uuid, boolean)',
     'public.save_integration_token(uuid, text, timestamp with time zone, uuid)',
+    'public.save_token_refresh(uuid, integer, text, integer, text, text, jsonb)',
     'public.start_sync(uuid, text, text, text, boolean, uuid, boolean)',
     'public.update_integration(uuid, text, jsonb, jsonb, integer, boolean, uuid, text, timestamp with time zone, jsonb, text[])',
+    'public.use_oauth_state(text, text, uuid)',
     'public.write_sync_page(uuid, uuid, text[], text[], jsonb, integer, jsonb, jsonb, jsonb, integer)',
   ],
 }

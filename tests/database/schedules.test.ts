@@ -195,6 +195,11 @@ describe('queue-due-syncs', () => {
 
     expect(jobs).toEqual([
       {
+        jobname: 'look-after-integrations',
+        schedule: '* * * * *',
+        command: 'select private.look_after_integrations()',
+      },
+      {
         jobname: 'maintain-logs',
         schedule: '17 3 * * *',
         command: 'select private.maintain_logs()',
@@ -203,6 +208,11 @@ describe('queue-due-syncs', () => {
         jobname: 'queue-due-syncs',
         schedule: '* * * * *',
         command: 'select private.queue_due_syncs()',
+      },
+      {
+        jobname: 'roll-up-analytics',
+        schedule: '41 * * * *',
+        command: expect.stringContaining('select private.roll_up_analytics('),
       },
     ])
   })

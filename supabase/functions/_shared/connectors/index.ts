@@ -1,4 +1,5 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
+import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { hubspot } from './hubspot.ts'
 import { jsonFeed } from './json-feed.ts'
@@ -6,6 +7,7 @@ import { salesforce } from './salesforce.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
+  airtable,
   hubspot,
   jsonFeed,
   salesforce,
