@@ -114,11 +114,9 @@ function pagingOf(stream: Stream): string {
   return size === undefined ? pagination.type : `${pagination.type}, ${size} records`
 }
 
-function goneWhen(stream: Stream): string {
-  if (stream.confirmsAbsence) return 'missing from a complete scan'
-  return !stream.read && stream.lookup
-    ? `missing from a complete scan, then asked for by id (${stream.lookup.max} at a time)`
-    : 'missing from two complete scans'
+function goneWhen({ confirmsAbsence, lookup }: Stream): string {
+  if (lookup) return `missing from a complete scan, then asked for by id (${lookup.max} at a time)`
+  return confirmsAbsence ? 'missing from a complete scan' : 'missing from two complete scans'
 }
 
 function actions(all: ConnectorAction[]): string[] {

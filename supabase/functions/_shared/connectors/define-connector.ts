@@ -12,6 +12,7 @@ import type {
   Values,
 } from './vocabulary/auth.ts'
 import { fillTemplate } from './vocabulary/fill-template.ts'
+import type { RateLimit } from './vocabulary/rate-limit.ts'
 import {
   compileStream,
   type ListedStream,
@@ -21,6 +22,7 @@ import {
 } from './vocabulary/stream-definition.ts'
 import type { StreamName } from './vocabulary/streams.ts'
 
+export type { RateLimit } from './vocabulary/rate-limit.ts'
 export type { Stream } from './vocabulary/stream-definition.ts'
 
 /** An answer as `failure` and `pause` see it. */
@@ -42,8 +44,6 @@ export type Failure = {
   /** When to come back, in milliseconds, for `provider_rate_limited`. */
   retryAfterMs?: number
 }
-
-export type RateLimit = { requestsPerSecond: number; burst: number }
 
 /** How the platform signs the webhooks it sends. */
 export type WebhookScheme = 'standard-webhooks'
