@@ -541,6 +541,322 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "mailchimp",
+    "name": "Mailchimp",
+    "description": "Members of a Mailchimp audience, both ways, and its opens, clicks and subscriptions by day.",
+    "category": "marketing",
+    "docs_url": "https://mailchimp.com/developer/marketing/api/",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "list_id": {
+          "type": "string",
+          "pattern": "^[0-9a-z]{6,20}$",
+          "title": "Audience id",
+          "description": "In Mailchimp: Audience, Settings, Audience name and defaults."
+        },
+        "auth": {
+          "default": "oauth",
+          "title": "How to connect",
+          "description": "oauth: sign in at Mailchimp. api_key: a key of your account.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "api_key"
+          ]
+        }
+      },
+      "required": [
+        "list_id"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "api_key",
+          "x-when": {
+            "auth": "api_key"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "api_key": {
+              "type": "string",
+              "minLength": 1,
+              "title": "API key",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "api_key"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "sync_in:analytics",
+      "incremental:contacts",
+      "action:upsert_member",
+      "action:set_tags",
+      "action:unsubscribe",
+      "action:archive_member"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      },
+      {
+        "name": "analytics",
+        "direction": "in",
+        "incremental": false,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_member",
+        "title": "Add or update a member",
+        "description": "Writes one member of the audience by email address, and adds tags.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            },
+            "status_if_new": {
+              "type": "string",
+              "enum": [
+                "subscribed",
+                "pending",
+                "unsubscribed",
+                "transactional"
+              ],
+              "description": "For somebody new. subscribed: you have their consent; pending: Mailchimp asks them by email."
+            },
+            "status": {
+              "description": "For a member who is there already; left out: stays as it is.",
+              "type": "string",
+              "enum": [
+                "subscribed",
+                "pending",
+                "unsubscribed",
+                "transactional"
+              ]
+            },
+            "first_name": {
+              "type": "string"
+            },
+            "last_name": {
+              "type": "string"
+            },
+            "phone": {
+              "type": "string"
+            },
+            "merge_fields": {
+              "default": {},
+              "description": "More merge fields by their tags.",
+              "type": "object",
+              "propertyNames": {
+                "type": "string",
+                "pattern": "^[A-Z][A-Z0-9_]{0,9}$"
+              },
+              "additionalProperties": {
+                "anyOf": [
+                  {
+                    "type": "string"
+                  },
+                  {
+                    "type": "number"
+                  },
+                  {
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string"
+                    },
+                    "additionalProperties": {
+                      "type": "string"
+                    }
+                  }
+                ]
+              }
+            },
+            "tags": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            }
+          },
+          "required": [
+            "email",
+            "status_if_new"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            },
+            "status": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id",
+            "status"
+          ]
+        }
+      },
+      {
+        "name": "set_tags",
+        "title": "Tag a member",
+        "description": "Adds tags to a member of the audience and takes others away.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            },
+            "add": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            },
+            "remove": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id"
+          ]
+        }
+      },
+      {
+        "name": "unsubscribe",
+        "title": "Unsubscribe a member",
+        "description": "Sends no more campaigns to this address; only the person can undo it.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            },
+            "status": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id",
+            "status"
+          ]
+        }
+      },
+      {
+        "name": "archive_member",
+        "title": "Archive a member",
+        "description": "Takes a member out of the audience; the address can be added again.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "salesforce",
     "name": "Salesforce",
     "description": "Contacts and leads of a Salesforce org, contacts both ways.",

@@ -7,6 +7,7 @@ import { CONTACTS, OVERLAP_SECONDS, readContacts } from './hubspot/read-contacts
 import { action, type ActionAnswer, inBatches, ItemFailure } from './vocabulary/actions.ts'
 import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
+import { perWindow } from './vocabulary/rate-limit.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
 
@@ -100,8 +101,8 @@ export const hubspot = defineConnector({
   check,
 
   // 100 in 10 seconds, rolling, is the least that any account has.
-  rateLimit: { requestsPerSecond: 9, burst: 10 },
-  limits: { search: { requestsPerSecond: 4, burst: 1 } }, // HubSpot's own: 5 a second
+  rateLimit: perWindow({ requests: 100, seconds: 10, burst: 10 }),
+  limits: { search: perWindow({ requests: 5, seconds: 1 }) },
   accountId: ({ account }) => account.hub_id ?? '',
   failure: readFailure,
 

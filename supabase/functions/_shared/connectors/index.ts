@@ -3,6 +3,7 @@ import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { hubspot } from './hubspot.ts'
 import { jsonFeed } from './json-feed.ts'
+import { mailchimp } from './mailchimp.ts'
 import { salesforce } from './salesforce.ts'
 import { treez } from './treez.ts'
 
@@ -10,6 +11,7 @@ export const connectors: readonly Connector[] = [
   airtable,
   hubspot,
   jsonFeed,
+  mailchimp,
   salesforce,
   treez,
 ]
