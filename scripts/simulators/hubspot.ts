@@ -1,12 +1,19 @@
 // A HubSpot account on loopback: sign-in, contacts by list and by search, batches, and its limits, which count.
+import { z } from 'zod'
 import { createCrm, type Crm } from './hubspot/crm.ts'
 import { answerHubSpot } from './hubspot/routes.ts'
-import { controlOf } from './parts/control-verbs.ts'
-import { type Faults, faults } from './parts/faults.ts'
+import {
+  answerVerbs,
+  type CommonControl,
+  commonControl,
+  commonVerbs,
+} from './parts/control-verbs.ts'
+import { faults } from './parts/faults.ts'
 import { startSimulatorServer } from './parts/http-server.ts'
+import { answerOAuthControl } from './parts/oauth/control-routes.ts'
 import { type OAuthServer, oauthServer } from './parts/oauth-server.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
-import { rollingLimit } from './parts/rolling-limit.ts'
+import { type WindowLimit, windowLimit } from './parts/window-limit.ts'
 
 export type HubSpotSimulatorOptions = {
   /** 0 (the default) picks a free one. */
@@ -31,14 +38,19 @@ export type HubSpotSimulator = {
   /** For `auth: private_app`. */
   credentials: { access_token: string }
   crm: Crm
-  faults: Faults
-  /** The most requests in ten seconds and searches in one, and what is refused from now on. */
-  limits: { most(): { requests: number; searches: number } }
-  /** Changes show in the search so much later. */
-  setSearchLag(ms: number): void
+  control: CommonControl & {
+    /** Changes show in the search so much later. */
+    setSearchLag(ms: number): void
+  }
+  /** How many came in a window, by hub: in ten seconds, and searches in one. */
+  load: { requests: WindowLimit; searches: WindowLimit }
   requests: LoggedRequest[]
   stop(): Promise<void>
 }
+
+const Some = z.object({ ids: z.array(z.string()) })
+const Pair = z.object({ loser: z.string(), survivor: z.string() })
+const Properties = z.object({ properties: z.record(z.string(), z.string().nullable()) })
 
 const SCOPES = ['oauth', 'crm.objects.contacts.read', 'crm.objects.contacts.write']
 const HUB = '62515'
@@ -53,8 +65,8 @@ export async function startHubSpotSimulator(
   const crm = createCrm({ seed: options.seed ?? 1, contacts: options.contacts ?? 250, now })
   const log = requestLog()
   const injected = faults()
-  const limit = rollingLimit(perTenSeconds, 10_000, now)
-  const searchLimit = rollingLimit(perTenSeconds === 0 ? 0 : 5, 1_000, now)
+  const limit = windowLimit(perTenSeconds, 10_000, now)
+  const searchLimit = windowLimit(perTenSeconds === 0 ? 0 : 5, 1_000, now)
   const client = { client_id: 'plugboard-hubspot', client_secret: 'hubspot-demo-secret' }
   let searchLag = 0
   const oauth = oauthServer({
@@ -81,6 +93,24 @@ export async function startHubSpotSimulator(
     faults: injected,
     ...(options.now ? { now: options.now } : {}),
   })
+  const control: HubSpotSimulator['control'] = {
+    ...commonControl({ faults: injected, log }),
+    setSearchLag: (ms) => void (searchLag = ms),
+  }
+  const answerControl = answerVerbs({
+    ...commonVerbs(control, log.entries),
+    'GET contacts': () => crm.list(),
+    'POST contacts/add': (body) => crm.add(Properties.parse(body).properties),
+    'POST contacts/change': (body) => {
+      const { ids, properties } = Some.extend(Properties.partial().shape).parse(body)
+      crm.change(ids, properties)
+    },
+    'POST contacts/archive': (body) => crm.archive(Some.parse(body).ids),
+    'POST contacts/merge': (body) => {
+      const { loser, survivor } = Pair.parse(body)
+      crm.merge(loser, survivor)
+    },
+  })
   const server = await startSimulatorServer({
     port: options.port ?? 0,
     faults: injected,
@@ -100,18 +130,7 @@ export async function startHubSpotSimulator(
           return consent && { hub: consent.account, scopes: consent.scopes }
         },
       }),
-    control: controlOf({
-      oauth,
-      log,
-      faults: injected,
-      verbs: {
-        change: ({ ids, properties }) =>
-          crm.change(ids as string[], properties as Record<string, string | null>),
-        archive: ({ ids }) => crm.archive(ids as string[]),
-        merge: ({ loser, survivor }) => crm.merge(String(loser), String(survivor)),
-        add: ({ properties }) => crm.add(properties as Record<string, string>),
-      },
-    }),
+    control: (request) => answerOAuthControl(request, oauth) ?? answerControl(request),
   })
   return {
     url: server.url,
@@ -120,9 +139,8 @@ export async function startHubSpotSimulator(
     oauth,
     credentials: { access_token: PRIVATE_TOKEN },
     crm,
-    faults: injected,
-    limits: { most: () => ({ requests: limit.most(), searches: searchLimit.most() }) },
-    setSearchLag: (ms) => void (searchLag = ms),
+    control,
+    load: { requests: limit, searches: searchLimit },
     requests: log.entries,
     stop: server.stop,
   }

@@ -1,9 +1,16 @@
 // A Mailchimp account on loopback: sign-in and its metadata, one audience and its activity by day.
-import { type Audience, createAudience } from './mailchimp/audience.ts'
+import { z } from 'zod'
+import { type Audience, createAudience, type Member } from './mailchimp/audience.ts'
 import { answerMailchimp } from './mailchimp/routes.ts'
-import { controlOf } from './parts/control-verbs.ts'
-import { type Faults, faults } from './parts/faults.ts'
+import {
+  answerVerbs,
+  type CommonControl,
+  commonControl,
+  commonVerbs,
+} from './parts/control-verbs.ts'
+import { faults } from './parts/faults.ts'
 import { startSimulatorServer } from './parts/http-server.ts'
+import { answerOAuthControl } from './parts/oauth/control-routes.ts'
 import { type OAuthServer, oauthServer } from './parts/oauth-server.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
 
@@ -26,12 +33,19 @@ export type MailchimpSimulator = {
   credentials: { api_key: string }
   settings: { list_id: string }
   audience: Audience
-  faults: Faults
-  /** Where the account is said to live from now on. */
-  move(api_endpoint: string): void
+  control: CommonControl & {
+    /** Where the account is said to live from now on. */
+    move(api_endpoint: string): void
+  }
   requests: LoggedRequest[]
   stop(): Promise<void>
 }
+
+const Some = z.object({ ids: z.array(z.string()) })
+const Change = Some.extend({
+  status: z.string().optional(),
+  merge_fields: z.record(z.string(), z.unknown()).optional(),
+})
 
 const LIST = { id: 'abc123def4', name: 'Newsletter' }
 const ACCOUNT = '8d3a3db4d97663a9074efcc16'
@@ -76,7 +90,25 @@ export async function startMailchimpSimulator(
     if (scheme === 'Basic') return atob(value).endsWith(`:${API_KEY}`)
     return value === API_KEY || isTokenGood(value)
   }
-  const move = (url: string) => void (apiEndpoint = url)
+  const control: MailchimpSimulator['control'] = {
+    ...commonControl({ faults: injected, log }),
+    move: (url) => void (apiEndpoint = url),
+  }
+  const answerControl = answerVerbs({
+    ...commonVerbs(control, log.entries),
+    'GET members': () =>
+      [...audience.members.values()].map((member) => ({ ...member, tags: [...member.tags] })),
+    'POST members/add': (body) => ({
+      id: audience.add(z.object({ email: z.email() }).parse(body).email),
+    }),
+    'POST members/change': (body) => {
+      const { ids, ...fields } = Change.parse(body)
+      audience.change(ids, fields as Partial<Member>)
+    },
+    'POST members/erase': (body) => audience.erase(Some.parse(body).ids),
+    'POST move': (body) =>
+      control.move(z.object({ api_endpoint: z.string() }).parse(body).api_endpoint),
+  })
   const server = await startSimulatorServer({
     port: options.port ?? 0,
     faults: injected,
@@ -91,17 +123,7 @@ export async function startMailchimpSimulator(
         isKnown,
         isTokenGood,
       }),
-    control: controlOf({
-      oauth,
-      log,
-      faults: injected,
-      verbs: {
-        add: ({ email }) => audience.add(String(email)),
-        change: ({ ids, fields }) => audience.change(ids as string[], fields as object | undefined),
-        erase: ({ ids }) => audience.erase(ids as string[]),
-        move: ({ api_endpoint }) => move(String(api_endpoint)),
-      },
-    }),
+    control: (request) => answerOAuthControl(request, oauth) ?? answerControl(request),
   })
   return {
     url: server.url,
@@ -111,8 +133,7 @@ export async function startMailchimpSimulator(
     credentials: { api_key: API_KEY },
     settings: { list_id: LIST.id },
     audience,
-    faults: injected,
-    move,
+    control,
     requests: log.entries,
     stop: server.stop,
   }

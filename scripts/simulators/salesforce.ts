@@ -1,11 +1,18 @@
 // A Salesforce org on loopback: sign-in without expires_in, queries with locators, the composite upsert, limits.
 import { createHmac } from 'node:crypto'
-import { controlOf } from './parts/control-verbs.ts'
-import { type Faults, faults } from './parts/faults.ts'
+import { z } from 'zod'
+import {
+  answerVerbs,
+  type CommonControl,
+  commonControl,
+  commonVerbs,
+} from './parts/control-verbs.ts'
+import { faults } from './parts/faults.ts'
 import { startSimulatorServer } from './parts/http-server.ts'
+import { answerOAuthControl } from './parts/oauth/control-routes.ts'
 import { type OAuthServer, oauthServer } from './parts/oauth-server.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
-import { createOrg, type Org, type SObjectType } from './salesforce/org.ts'
+import { createOrg, type Org } from './salesforce/org.ts'
 import { answerSalesforce } from './salesforce/routes.ts'
 
 export type SalesforceSimulatorOptions = {
@@ -30,10 +37,9 @@ export type SalesforceSimulator = {
   client: { client_id: string; client_secret: string }
   oauth: OAuthServer
   org: Org
-  faults: Faults
   /** The external id field of Contact. */
   settings: { external_id_field: string }
-  control: {
+  control: CommonControl & {
     /** Where the org is said to live from now on. */
     move(instance_url: string): void
     /** Ends the places of all queries, as after two days. */
@@ -48,6 +54,9 @@ export type SalesforceSimulator = {
   requests: LoggedRequest[]
   stop(): Promise<void>
 }
+
+const Some = z.object({ ids: z.array(z.string()) })
+const Fields = z.object({ fields: z.record(z.string(), z.unknown()) })
 
 const ORGANIZATION = '00Dxx0000001gERAAY'
 const USER = '005xx000001SvfaAAC'
@@ -100,12 +109,35 @@ export async function startSalesforceSimulator(
     ...(options.now ? { now: options.now } : {}),
   })
   const control: SalesforceSimulator['control'] = {
+    ...commonControl({ faults: injected, log }),
     move: (url) => void (instance_url = url),
     expireLocators: () => locators.clear(),
     hideField: (field) => void hiddenFields.add(field),
     lock: (id) => void (id === undefined ? lockedExternalIds.clear() : lockedExternalIds.add(id)),
     use: (calls) => void (usage.used = calls),
   }
+  const answerControl = answerVerbs({
+    ...commonVerbs(control, log.entries),
+    'GET contacts': () => org.records('Contact'),
+    'GET leads': () => org.records('Lead'),
+    'POST contacts/add': (body) => org.add('Contact', Fields.parse(body).fields),
+    'POST leads/add': (body) => org.add('Lead', Fields.parse(body).fields),
+    'POST records/change': (body) => {
+      const { ids, fields } = Some.extend(Fields.partial().shape).parse(body)
+      org.change(ids, fields)
+    },
+    'POST records/remove': (body) => org.remove(Some.parse(body).ids),
+    'POST records/purge': (body) => org.purge(Some.parse(body).ids),
+    'POST leads/convert': (body) => org.convert(z.object({ id: z.string() }).parse(body).id),
+    'POST move': (body) =>
+      control.move(z.object({ instance_url: z.string() }).parse(body).instance_url),
+    'POST expire-locators': () => control.expireLocators(),
+    'POST hide-field': (body) =>
+      control.hideField(z.object({ field: z.string() }).parse(body).field),
+    'POST lock': (body) =>
+      control.lock(z.object({ external_id: z.string().optional() }).parse(body).external_id),
+    'POST use': (body) => control.use(z.object({ calls: z.int() }).parse(body).calls),
+  })
   const server = await startSimulatorServer({
     port: options.port ?? 0,
     faults: injected,
@@ -123,26 +155,7 @@ export async function startSalesforceSimulator(
         lockedExternalIds,
         locators,
       }),
-    control: controlOf({
-      oauth,
-      log,
-      faults: injected,
-      verbs: {
-        add: ({ type, fields }) =>
-          org.add(type as SObjectType, fields as Record<string, unknown>).Id,
-        change: ({ ids, fields }) =>
-          org.change(ids as string[], fields as Record<string, unknown> | undefined),
-        remove: ({ ids }) => org.remove(ids as string[]),
-        purge: ({ ids }) => org.purge(ids as string[]),
-        convert: ({ lead }) => org.convert(String(lead)).Id,
-        move: ({ instance_url }) => control.move(String(instance_url)),
-        'expire-locators': () => control.expireLocators(),
-        'hide-field': ({ field }) => control.hideField(String(field)),
-        lock: ({ external_id }) =>
-          control.lock(external_id === undefined ? undefined : String(external_id)),
-        use: ({ calls }) => control.use(Number(calls)),
-      },
-    }),
+    control: (request) => answerOAuthControl(request, oauth) ?? answerControl(request),
   })
   return {
     url: server.url,
@@ -150,7 +163,6 @@ export async function startSalesforceSimulator(
     client,
     oauth,
     org,
-    faults: injected,
     settings: { external_id_field: EXTERNAL_ID_FIELD },
     control,
     requests: log.entries,

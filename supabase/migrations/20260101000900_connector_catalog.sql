@@ -299,6 +299,66 @@ select private.register_connectors($json$[
     ]
   },
   {
+    "slug": "dutchie",
+    "name": "Dutchie POS",
+    "description": "Products of a Dutchie POS location: prices, categories, brands and pictures.",
+    "category": "commerce",
+    "docs_url": "https://api.pos.dutchie.com/swagger/v001/swagger.json",
+    "auth_types": [
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "currency": {
+          "default": "USD",
+          "title": "Currency",
+          "description": "ISO 4217. Dutchie sends amounts without one.",
+          "type": "string",
+          "pattern": "^[A-Z]{3}$"
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "api_key",
+      "type": "object",
+      "properties": {
+        "location_key": {
+          "type": "string",
+          "minLength": 1,
+          "title": "Location key",
+          "format": "password",
+          "writeOnly": true
+        },
+        "integrator_key": {
+          "type": "string",
+          "minLength": 1,
+          "title": "Integrator key",
+          "format": "password",
+          "writeOnly": true
+        }
+      },
+      "required": [
+        "location_key"
+      ],
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:products",
+      "incremental:products"
+    ],
+    "streams": [
+      {
+        "name": "products",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
+  },
+  {
     "slug": "hubspot",
     "name": "HubSpot",
     "description": "Contacts of a HubSpot CRM, both ways.",
@@ -1079,6 +1139,170 @@ select private.register_connectors($json$[
         }
       }
     ]
+  },
+  {
+    "slug": "shopify",
+    "name": "Shopify",
+    "description": "Products of a Shopify shop: variants, prices, stock and pictures.",
+    "category": "commerce",
+    "docs_url": "https://shopify.dev/docs/api/admin-graphql",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "shop": {
+          "type": "string",
+          "maxLength": 100,
+          "pattern": "^[a-zA-Z0-9][a-zA-Z0-9-]*\\.myshopify\\.com$",
+          "title": "Shop",
+          "description": "Its address at Shopify, like acme.myshopify.com."
+        },
+        "auth": {
+          "default": "oauth",
+          "title": "Authentication",
+          "description": "oauth: sign in at the shop. admin_token: the token of a custom app of the shop.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "admin_token"
+          ]
+        },
+        "api_version": {
+          "default": "2026-10",
+          "title": "API version",
+          "description": "Shopify supports each for a year.",
+          "type": "string",
+          "pattern": "^\\d{4}-\\d\\d$"
+        },
+        "products_per_page": {
+          "default": 20,
+          "title": "Products a page",
+          "description": "Fewer, where Shopify finds the query too expensive.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 100
+        }
+      },
+      "required": [
+        "shop"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "admin_token",
+          "x-when": {
+            "auth": "admin_token"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "access_token": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Admin API access token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "access_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:products",
+      "incremental:products"
+    ],
+    "streams": [
+      {
+        "name": "products",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
+  },
+  {
+    "slug": "stripe",
+    "name": "Stripe",
+    "description": "Customers and payments of a Stripe account.",
+    "category": "payments",
+    "docs_url": "https://docs.stripe.com/api",
+    "auth_types": [
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "account_id": {
+          "type": "string",
+          "pattern": "^acct_[A-Za-z0-9]+$",
+          "title": "Account id",
+          "description": "acct_…, in Stripe's dashboard under Settings, Account. It tells accounts apart."
+        }
+      },
+      "required": [
+        "account_id"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "api_key",
+      "type": "object",
+      "properties": {
+        "api_key": {
+          "type": "string",
+          "minLength": 1,
+          "pattern": "^[rs]k_(live|test)_",
+          "title": "Restricted or secret key",
+          "format": "password",
+          "writeOnly": true
+        }
+      },
+      "required": [
+        "api_key"
+      ],
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "sync_in:orders",
+      "incremental:contacts",
+      "incremental:orders"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      },
+      {
+        "name": "orders",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
   },
   {
     "slug": "treez",

@@ -143,7 +143,8 @@ function streamConformance(
     })
 
     it('yields columns that keep the contract of the stream', () => {
-      for (const { columns } of streamFixture.synced) {
+      for (const { columns, deleted } of streamFixture.synced) {
+        if (deleted) continue
         expect(STREAMS[stream.name].strict().parse(columns)).toEqual(columns)
       }
     })

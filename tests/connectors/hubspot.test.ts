@@ -365,7 +365,7 @@ describe('the search of HubSpot', () => {
   it('lags behind: a change that shows late is in the next delta', async () => {
     const { account, crm, clock, simulator } = await setUp()
     const { bookmark } = await run(account, { since: null })
-    simulator.setSearchLag(5_000)
+    simulator.control.setSearchLag(5_000)
     clock.advance(600_000)
     const [early, late] = idsOf(crm.list())
     crm.change([late!])
@@ -398,10 +398,10 @@ describe('the search of HubSpot', () => {
     await run(account, { since: '2026-11-20T09:10:00Z' })
     await readAll(account, 'contacts')
 
-    const { requests, searches } = simulator.limits.most()
+    const { requests, searches } = simulator.load
     expect(simulator.requests.filter(({ status }) => status === 429)).toEqual([])
-    expect(searches).toBeLessThanOrEqual(5)
-    expect(requests).toBeLessThanOrEqual(100)
+    expect(searches.most('62515')).toBeLessThanOrEqual(5)
+    expect(requests.most('62515')).toBeLessThanOrEqual(100)
     const seconds = (clock.now().getTime() - started) / 1000
     expect(simulator.requests.length / seconds).toBeGreaterThan(4) // and still uses what there is
   })
@@ -428,7 +428,7 @@ describe('HubSpot throttles', () => {
     'for its %s window: the call waits it out and succeeds',
     async (policy, ms) => {
       const { account, clock, simulator } = await setUp()
-      simulator.faults.set({ kind: 'status', status: 429, body: body(policy) })
+      simulator.control.setFault({ kind: 'status', status: 429, body: body(policy) })
 
       const page = await account.fetchPage('contacts', { since: null, cursor: null })
 
@@ -439,7 +439,7 @@ describe('HubSpot throttles', () => {
 
   it('for the day: nobody waits for it, the run comes back in an hour', async () => {
     const { account, clock, simulator } = await setUp()
-    simulator.faults.set({ kind: 'status', status: 429, body: body('DAILY') })
+    simulator.control.setFault({ kind: 'status', status: 429, body: body('DAILY') })
 
     const reading = account.fetchPage('contacts', { since: null, cursor: null })
 
@@ -453,7 +453,7 @@ describe('HubSpot throttles', () => {
 
   it('while it moves the account (477), which is waited for as it says', async () => {
     const { account, clock, simulator } = await setUp()
-    simulator.faults.set({ kind: 'status', status: 477, headers: { 'retry-after': '5' } })
+    simulator.control.setFault({ kind: 'status', status: 477, headers: { 'retry-after': '5' } })
 
     await account.fetchPage('contacts', { since: null, cursor: null })
 

@@ -400,10 +400,10 @@ describe('a Mailchimp sign-in', () => {
         facts: {},
         token,
       })
-    simulator.move(elsewhere)
+    simulator.control.move(elsewhere)
 
     await expect(open().check()).rejects.toMatchObject({ code: 'provider_bad_answer' })
-    simulator.move('https://us6.api.mailchimp.com')
+    simulator.control.move('https://us6.api.mailchimp.com')
 
     await expect(open().check()).resolves.toMatchObject({
       account: { api_endpoint: 'https://us6.api.mailchimp.com' },
@@ -463,7 +463,7 @@ describe('an API key', () => {
 describe('Mailchimp throttles', () => {
   it('with a 403 that is no JSON: that is waited out, not taken for a refusal', async () => {
     const { account, simulator, clock } = await setUp()
-    simulator.faults.set({
+    simulator.control.setFault({
       kind: 'status',
       status: 403,
       headers: { 'content-type': 'text/html' },
@@ -478,7 +478,7 @@ describe('Mailchimp throttles', () => {
 
   it('and a 403 with a title is a refusal in clear words', async () => {
     const { account, simulator } = await setUp()
-    simulator.faults.set({
+    simulator.control.setFault({
       kind: 'status',
       status: 403,
       body: JSON.stringify({ ...problem, title: 'User Disabled', status: 403 }),
@@ -578,7 +578,7 @@ describe('a member', () => {
 
   it('who exists already is said to', async () => {
     const { options, simulator } = await setUp()
-    simulator.faults.set({
+    simulator.control.setFault({
       kind: 'status',
       status: 400,
       body: JSON.stringify({ ...problem, title: 'Member Exists' }),

@@ -555,7 +555,7 @@ describe('the allocation of 24 hours', () => {
 
   it('is not what a 403 means otherwise', async () => {
     const { account, simulator } = await setUp()
-    simulator.faults.set({
+    simulator.control.setFault({
       kind: 'status',
       status: 403,
       body: JSON.stringify([{ errorCode: 'API_DISABLED_FOR_ORG', message: 'no' }]),

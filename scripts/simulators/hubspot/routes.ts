@@ -1,6 +1,6 @@
 // Which of HubSpot's addresses answer, and with what? Contacts of the CRM API v3.
 import { jsonOf, type SimulatorAnswer, type SimulatorRequest } from '../parts/http-server.ts'
-import type { RollingLimit } from '../parts/rolling-limit.ts'
+import type { WindowLimit } from '../parts/window-limit.ts'
 import type { Crm, HubSpotContact } from './crm.ts'
 
 const CONTACTS = '/crm/v3/objects/contacts'
@@ -10,8 +10,8 @@ export type HubSpotRoutes = {
   crm: Crm
   /** Whose token this is: the hub id, and what it may do; null for a bad one. */
   identify(token: string): { hub: string; scopes: readonly string[] } | null
-  limit: RollingLimit
-  searchLimit: RollingLimit
+  limit: WindowLimit
+  searchLimit: WindowLimit
   /** The most results a search shows, however it is paged. */
   mostResults: number
   /** Changes show in the search this much later. */
@@ -25,7 +25,7 @@ export function answerHubSpot(request: SimulatorRequest, parts: HubSpotRoutes): 
   if (!caller) {
     return problem(401, 'EXPIRED_AUTHENTICATION', 'The OAuth token is expired or invalid')
   }
-  if (!parts.limit.take(caller.hub)) return throttled('TEN_SECONDLY_ROLLING')
+  if (parts.limit.take(caller.hub) > 0) return throttled('TEN_SECONDLY_ROLLING')
 
   const route = `${request.method} ${request.url.pathname}`
   if (route === 'GET /account-info/v3/details') {
@@ -47,9 +47,9 @@ export function answerHubSpot(request: SimulatorRequest, parts: HubSpotRoutes): 
     case `GET ${CONTACTS}`:
       return listContacts(request, parts.crm)
     case `POST ${CONTACTS}/search`:
-      return parts.searchLimit.take(caller.hub)
-        ? searchContacts(request, parts)
-        : throttled('SECONDLY')
+      return parts.searchLimit.take(caller.hub) > 0
+        ? throttled('SECONDLY')
+        : searchContacts(request, parts)
     case `POST ${CONTACTS}/batch/upsert`:
       return upsertContacts(request, parts.crm)
   }

@@ -1,43 +1,73 @@
-// How does another process bend a simulated platform? `POST /_control/<verb>` with JSON, beside OAuth's own verbs.
+// How does another process bend a simulator? `/_control/<verb>`: a table of verbs, and those they all have.
 import { z } from 'zod'
 import { type Fault, FAULT_KINDS, type Faults } from './faults.ts'
 import { jsonOf, type SimulatorAnswer, type SimulatorRequest } from './http-server.ts'
-import { answerOAuthControl } from './oauth/control-routes.ts'
-import type { OAuthServer } from './oauth-server.ts'
-import type { RequestLog } from './request-log.ts'
+import type { Records, Which } from './records.ts'
+import type { LoggedRequest, RequestLog } from './request-log.ts'
 
-export type ControlVerbs = Record<string, (body: Record<string, unknown>) => unknown>
+/** By `METHOD verb`; what a verb returns is answered, nothing as `{ "ok": true }`. */
+export type Verbs = Record<string, (body: unknown, url: URL) => unknown>
 
-const Body = z.record(z.string(), z.unknown())
+export type CommonControl = {
+  setFault(fault: Fault): void
+  clearFaults(): void
+  /** Forgets faults and logged requests; the data stays. */
+  clear(): void
+}
+
+export function commonControl(parts: { faults: Faults; log: RequestLog }): CommonControl {
+  return {
+    setFault: (fault) => void parts.faults.set(fault),
+    clearFaults: parts.faults.clear,
+    clear() {
+      parts.faults.clear()
+      parts.log.clear()
+    },
+  }
+}
+
 const AnyFault = z.looseObject({ kind: z.string().refine((kind) => FAULT_KINDS.has(kind)) })
 
-/** `verbs` are the platform's own; `fault`, `clear` and `requests` are there for each. */
-export function controlOf(
-  { oauth, log, faults, verbs }: {
-    oauth: OAuthServer
-    log: RequestLog
-    faults: Faults
-    verbs: ControlVerbs
-  },
-): (request: SimulatorRequest) => SimulatorAnswer {
-  const all: ControlVerbs = {
-    fault: (body) => faults.set(AnyFault.parse(body) as unknown as Fault),
-    clear() {
-      faults.clear()
-      log.clear()
-    },
-    ...verbs,
+export function commonVerbs(control: CommonControl, requests: LoggedRequest[]): Verbs {
+  return {
+    'GET requests': () => requests,
+    'POST fault': (body) => control.setFault(AnyFault.parse(body) as Fault),
+    'POST clear-faults': () => control.clearFaults(),
+    'POST clear': () => control.clear(),
   }
+}
+
+const Count = z.object({ count: z.int().nonnegative() })
+const WhichOnes = z.union([
+  Count.transform(({ count }): Which => count),
+  z.object({ ids: z.array(z.string()) }).transform(({ ids }): Which => ids),
+])
+const Fields = z.object({ fields: z.record(z.string(), z.unknown()).optional() })
+
+/** `change`, `add` and `remove` of `{ "count": 5 }` or `{ "ids": […] }`, and the whole list. */
+export function recordVerbs<Item extends object>(
+  name: string,
+  kept: Pick<Records<Item>, 'list' | 'change' | 'add' | 'remove'>,
+): Verbs {
+  return {
+    [`GET ${name}`]: () => kept.list(),
+    [`POST ${name}/change`]: (body) => ({
+      ids: kept.change(WhichOnes.parse(body), Fields.parse(body).fields as Partial<Item>),
+    }),
+    [`POST ${name}/add`]: (body) => ({ ids: kept.add(Count.parse(body).count) }),
+    [`POST ${name}/remove`]: (body) => ({ ids: kept.remove(WhichOnes.parse(body)) }),
+  }
+}
+
+export function answerVerbs(verbs: Verbs): (request: SimulatorRequest) => SimulatorAnswer {
   return (request) => {
-    const answered = answerOAuthControl(request, oauth)
-    if (answered) return answered
-    const verb = request.url.pathname.slice('/_control/'.length)
-    if (request.method === 'GET' && verb === 'requests') return { body: log.entries }
-    const run = request.method === 'POST' && Object.hasOwn(all, verb) ? all[verb] : undefined
-    if (!run) return { status: 404, body: { error: `no such control: ${verb}` } }
+    const name = request.url.pathname.slice('/_control/'.length)
+    const verb = Object.hasOwn(verbs, `${request.method} ${name}`)
+      ? verbs[`${request.method} ${name}`]
+      : undefined
+    if (!verb) return { status: 404, body: { error: `no such control: ${name}` } }
     try {
-      const result = run(Body.parse(jsonOf(request) ?? {}))
-      return { body: { ok: true, ...(result === undefined ? {} : { result }) } }
+      return { body: verb(jsonOf(request) ?? {}, request.url) ?? { ok: true } }
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       return { status: 400, body: { error: message } }
