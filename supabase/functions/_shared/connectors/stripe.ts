@@ -74,7 +74,7 @@ export const stripe = defineConnector({
   docs: 'https://docs.stripe.com/api', // read 2026-11-20
   guide: [
     "Make a **restricted key** in Stripe's dashboard (Developers, API keys) that may *read* Customers,",
-    'PaymentIntents, Charges and refunds, and Events; write it needs nothing. A secret key works too, and may do',
+    'PaymentIntents, Charges and refunds, and Events, and may write nothing. A secret key works too, and may do',
     'far more than is needed here. Keys of a sandbox or of test mode connect an account beside the live one.',
     'Restricted keys may not ask which account they belong to, so its id is taken from you.',
     '',
