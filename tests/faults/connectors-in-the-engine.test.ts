@@ -1,8 +1,12 @@
-// What does a platform without a filter for changes leave in our tables, run after run, and when it forgets?
+// What do connectors with ways of their own leave in our tables: bookmarks, points, signed sign-ins?
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { browser } from '../../scripts/simulators/parts/oauth/browser.ts'
 import { startShopifySimulator } from '../../scripts/simulators/shopify.ts'
 import { startStripeSimulator } from '../../scripts/simulators/stripe.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
+import { disconnectIntegration } from '../../supabase/functions/_shared/integrations/disconnect-integration.ts'
+import { beginSignIn } from '../../supabase/functions/_shared/oauth/begin-sign-in.ts'
+import { finishSignIn } from '../../supabase/functions/_shared/oauth/finish-sign-in.ts'
 import { doSlice } from '../support/engine-run.ts'
 import { testEnvironment } from '../support/environment.ts'
 import { connectAccount, startFaultStack } from '../support/fault-stack.ts'
@@ -131,5 +135,53 @@ describe('a Shopify shop in our tables', () => {
       select count(*)::int as priced from public.products
       where integration_id = ${id} and price_amount is not null and price_currency = 'EUR'`
     expect(row).toEqual({ priced: 160 })
+  })
+
+  it('is signed in to, read with the token of its owner, and left when it is disconnected', async () => {
+    const shop = await startShopifySimulator({ products: 30 })
+    onTestFinished(shop.stop)
+    const return_url = 'http://127.0.0.1:3999/shops'
+    const outside = faulty.outside({
+      environment: testEnvironment({
+        CONNECTOR_OVERRIDES: { shopify: { baseUrl: shop.baseUrl } },
+        OAUTH_CLIENTS: { shopify: shop.client },
+        PLUGBOARD_RETURN_URLS: [return_url],
+      }),
+    })
+    const [organization] = await faulty.admin`
+      insert into public.organizations (name) values ('Shops') returning id`
+    const comeBack = async (change: (answer: URLSearchParams) => void = () => {}) => {
+      const begun = await beginSignIn(outside, {
+        organization_id: organization!['id'],
+        connector: 'shopify',
+        settings: shop.settings,
+        return_url,
+        finish_in: 'app',
+      }, null)
+      const landed = await browser().authorize(begun.authorization_url, { stopAt: return_url })
+      const answer = new URL(landed.url).searchParams
+      change(answer)
+      return await finishSignIn(outside, answer, { user_id: null })
+    }
+
+    const forged = await comeBack((answer) => answer.set('shop', 'other.myshopify.com'))
+    const { integration } = await comeBack()
+    const id = integration!.id
+    const whole = await run(id, 'products', {
+      mode: 'full',
+      slug: 'shopify',
+      baseUrl: shop.baseUrl,
+    })
+    await disconnectIntegration(outside, { integration_id: id }, null)
+
+    expect(forged.error).toMatchObject({ code: 'oauth_response_invalid' })
+    expect(integration).toMatchObject({
+      external_account_id: shop.settings.shop,
+      name: 'Demo Shop',
+      account: { currency: 'EUR' },
+    })
+    expect(whole).toMatchObject({ status: 'success', created_count: 30, error_count: 0 })
+    expect(shop.oauth.control.counters()).toMatchObject({ codes_exchanged: 1 })
+    expect(shop.oauth.control.consents()).toEqual([])
   })
 })
