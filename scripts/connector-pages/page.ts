@@ -115,10 +115,10 @@ function pagingOf(stream: Stream): string {
 }
 
 function goneWhen(stream: Stream): string {
-  if (stream.confirmsAbsence) return 'missing from a complete scan'
-  return !stream.read && stream.lookup
-    ? `missing from a complete scan, then asked for by id (${stream.lookup.max} at a time)`
-    : 'missing from two complete scans'
+  if (stream.lookup) {
+    return `missing from a complete scan, then asked for by id (${stream.lookup.max} at a time)`
+  }
+  return stream.confirmsAbsence ? 'missing from a complete scan' : 'missing from two complete scans'
 }
 
 function actions(all: ConnectorAction[]): string[] {

@@ -2,16 +2,22 @@
 import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { dutchie } from './dutchie.ts'
+import { gmail } from './gmail.ts'
 import { jsonFeed } from './json-feed.ts'
+import { leafly } from './leafly.ts'
 import { shopify } from './shopify.ts'
+import { slack } from './slack.ts'
 import { stripe } from './stripe.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
   dutchie,
+  gmail,
   jsonFeed,
+  leafly,
   shopify,
+  slack,
   stripe,
   treez,
 ]
