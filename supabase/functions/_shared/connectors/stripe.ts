@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
 import { headerKey, secret } from './vocabulary/auth.ts'
+import { perWindow } from './vocabulary/rate-limit.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from './vocabulary/stream-definition.ts'
 
@@ -96,7 +97,7 @@ export const stripe = defineConnector({
     value: ({ credentials }) => `Bearer ${credentials.api_key}`,
   }),
   baseUrl: 'https://api.stripe.com/v1',
-  rateLimit: { requestsPerSecond: 20, burst: 5 }, // 25 a second to one endpoint, or in all in a sandbox
+  rateLimit: perWindow({ requests: 25, seconds: 1, burst: 5 }), // to one endpoint, or in all in a sandbox
   accountId: ({ settings, credentials }) =>
     /^[rs]k_test_/.test(String(credentials.api_key))
       ? `${settings.account_id}:test`
