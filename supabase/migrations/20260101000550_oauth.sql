@@ -428,7 +428,8 @@ as $$
 $$;
 grant execute on function public.require_reconnect(uuid, jsonb) to service_role;
 
--- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token }, or null.
+-- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token, is_shared }, or
+-- null. is_shared: another integration has the same account, and many platforms would end its grant too.
 create function public.read_oauth_tokens(p_integration_id uuid)
 returns jsonb
 language sql
@@ -438,7 +439,13 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'access_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = held.token_secret_id),
-    'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = grants.refresh_token_secret_id))
+    'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = grants.refresh_token_secret_id),
+    'is_shared', exists (
+      select 1 from public.integrations as own
+      join public.integrations as other on other.connector = own.connector
+        and other.external_account_id = own.external_account_id and other.id <> own.id
+      join private.oauth_grants as theirs on theirs.integration_id = other.id
+      where own.id = p_integration_id))
   from private.oauth_grants as grants
   join private.integration_credentials as held on held.integration_id = grants.integration_id
   where grants.integration_id = p_integration_id;

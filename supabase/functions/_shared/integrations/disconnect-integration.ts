@@ -32,10 +32,15 @@ export async function disconnectIntegration(
 
 /** Null where its owner had granted nothing. */
 async function revoke(outside: Outside, { integration }: OpenIntegration): Promise<boolean | null> {
-  const tokens = await outside.db.call<HeldTokens | null>('read_oauth_tokens', {
-    p_integration_id: integration.id,
-  })
+  const tokens = await outside.db.call<(HeldTokens & { is_shared: boolean }) | null>(
+    'read_oauth_tokens',
+    {
+      p_integration_id: integration.id,
+    },
+  )
   if (!tokens) return null
+  // another organization's integration of the same account would lose its access with ours
+  if (tokens.is_shared) return false
   const connector = findConnector(integration.connector)
   const settings = connector?.settings.safeParse(integration.settings)
   // a connector or settings that are no more: nobody knows where to take it back

@@ -1,5 +1,4 @@
 // A sign-in comes back: proved to be ours and whose it is, its code exchanged, its account connected.
-import { AuthorizationResponseError, skipStateCheck, validateAuthResponse } from 'oauth4webapi'
 import { fixedGrant } from '../connectors/token-cache.ts'
 import type { OAuth2 } from '../connectors/vocabulary/auth.ts'
 import type { Integration } from '../contracts/integrations.ts'
@@ -7,7 +6,7 @@ import { requireConnector } from '../integrations/open-integration.ts'
 import { proveAccount } from '../integrations/prove-account.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
-import { revokeTokens } from './revoke.ts'
+import { readAuthorizationResponse, word } from './authorization-response.ts'
 import { hashOf } from './secrets.ts'
 import { type SignInClient, signInClient } from './sign-in-client.ts'
 import { exchangeCode, TokenRefused, type Tokens } from './token-endpoint.ts'
@@ -94,75 +93,38 @@ async function connect(
   const connector = requireConnector(signIn.connector)
   const account = connector.readAccount({ settings: signIn.settings, credentials: {} })
   const client = signInClient(outside, connector, account)
-  const accepted = readResponse(outside, client, parameters)
+  const accepted = readAuthorizationResponse(outside, client, parameters)
   const tokens = await exchangeCode(outside, client, accepted, signIn)
     .catch((error: unknown) => {
       throw error instanceof TokenRefused ? refusedCode(client, error) : error
     })
-  try {
-    requireScope(client.auth, tokens, connector.name)
-    const values = { ...account, account: tokens.account }
-    const proved = await proveAccount(
-      outside,
-      connector,
-      values,
-      signIn.organization_id,
-      fixedGrant(tokens.access_token),
-    )
-    return await outside.db.call<Integration>('connect_oauth_integration', {
-      p_organization_id: signIn.organization_id,
-      p_connector: connector.slug,
-      p_external_account_id: connector.accountId({ ...values, account: proved.account }),
-      p_name: signIn.name ?? proved.account_name ?? connector.name,
-      p_settings: account.settings,
-      p_account: proved.account,
-      p_streams: connector.streamsOf(account.settings),
-      p_sync_interval_minutes: signIn.sync_interval_minutes,
-      p_actor_id: signIn.user_id,
-      p_integration_id: signIn.integration_id,
-      p_access_token: tokens.access_token,
-      p_expires_in_seconds: tokens.expires_in,
-      p_refresh_token: tokens.refresh_token,
-      p_scope: tokens.scope,
-    })
-  } catch (error) {
-    // nothing was kept, so nothing should be left behind at the platform either
-    if (error instanceof AppError) await revokeTokens(outside, client, tokens)
-    throw error
-  }
-}
-
-/** @throws AppError `oauth_denied`, or `oauth_response_invalid` for what the platform did not send */
-function readResponse(
-  { clock }: Outside,
-  { auth, account, server, client, client_secret, connector }: SignInClient,
-  parameters: URLSearchParams,
-): URLSearchParams {
-  const invalid = (cause?: unknown) =>
-    new AppError('oauth_response_invalid', {
-      detail: `This answer does not come from ${connector.name}, or it was changed on its way.`,
-      cause,
-    })
-  const context = { settings: account.settings, client_secret, now: clock.now() }
-  if (auth.verifyResponse && !auth.verifyResponse(parameters, context)) throw invalid()
-  const standard = new URLSearchParams(parameters)
-  // said by platforms that do not promise it, so that nothing depends on it
-  if (auth.issuer === undefined) standard.delete('iss')
-  let accepted: URLSearchParams
-  try {
-    accepted = validateAuthResponse(server, client, standard, skipStateCheck) // the state is used up above
-  } catch (error) {
-    if (!(error instanceof AuthorizationResponseError)) throw invalid()
-    throw error.error === 'access_denied'
-      ? new AppError('oauth_denied', {
-        detail: `Access was denied at ${connector.name}. Nothing was connected.`,
-      })
-      : new AppError('oauth_exchange_failed', {
-        detail: `${connector.name} ended the sign-in: ${word(error.error)}.`,
-      })
-  }
-  if (!accepted.get('code')) throw invalid()
-  return accepted
+  requireScope(client.auth, tokens, connector.name)
+  const values = { ...account, account: tokens.account }
+  const proved = await proveAccount(
+    outside,
+    connector,
+    values,
+    signIn.organization_id,
+    fixedGrant(tokens.access_token),
+  )
+  // What is not kept is not revoked: at many platforms that would end every grant of the same person, and with
+  // it accounts that are connected already.
+  return await outside.db.call<Integration>('connect_oauth_integration', {
+    p_organization_id: signIn.organization_id,
+    p_connector: connector.slug,
+    p_external_account_id: connector.accountId({ ...values, account: proved.account }),
+    p_name: signIn.name ?? proved.account_name ?? connector.name,
+    p_settings: account.settings,
+    p_account: proved.account,
+    p_streams: connector.streamsOf(account.settings),
+    p_sync_interval_minutes: signIn.sync_interval_minutes,
+    p_actor_id: signIn.user_id,
+    p_integration_id: signIn.integration_id,
+    p_access_token: tokens.access_token,
+    p_expires_in_seconds: tokens.expires_in,
+    p_refresh_token: tokens.refresh_token,
+    p_scope: tokens.scope,
+  })
 }
 
 function refusedCode({ connector }: SignInClient, { error }: TokenRefused): AppError {
@@ -183,6 +145,3 @@ function requireScope({ requiredScope }: OAuth2, { scope }: Tokens, platform: st
     detail: `Sign in at ${platform} again and allow: ${missing.join(', ')}.`,
   })
 }
-
-/** Error codes come from outside: only what can be one (RFC 6749, section 4.1.2.1) is repeated. */
-const word = (text: string) => /^[\w.-]{1,60}$/.test(text) ? text : 'without a reason'
