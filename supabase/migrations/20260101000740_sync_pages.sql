@@ -187,6 +187,7 @@ begin
       from %s as held
       left join seen on seen.hash = hashtextextended(held.source_id, 0)
       where held.integration_id = $1 and held.deleted_at is null
+        and (held.source_updated_at < $6) is not true
         and held.last_synced_at is not null -- read once; others are ours, such as a rolled-up number
         and (held.source_updated_at < $6) is not true
     ), next as (

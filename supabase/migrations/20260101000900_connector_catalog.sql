@@ -548,6 +548,199 @@ select private.register_connectors($json$[
     ]
   },
   {
+    "slug": "hubspot",
+    "name": "HubSpot",
+    "description": "Contacts of a HubSpot CRM, both ways.",
+    "category": "crm",
+    "docs_url": "https://developers.hubspot.com/docs/api-reference/crm-contacts-v3/guide",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "auth": {
+          "default": "oauth",
+          "title": "How to connect",
+          "description": "oauth: sign in at HubSpot. private_app: the token of a private app of your account.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "private_app"
+          ]
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "private_app",
+          "x-when": {
+            "auth": "private_app"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "access_token": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Private app token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "access_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "incremental:contacts",
+      "action:upsert_contacts"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_contacts",
+        "title": "Create or update contacts",
+        "description": "Writes contacts by their email address, a hundred in a call; null empties a property.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "contacts": {
+              "minItems": 1,
+              "maxItems": 1000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "email": {
+                    "type": "string",
+                    "format": "email",
+                    "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+                  },
+                  "properties": {
+                    "default": {},
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string",
+                      "pattern": "^[a-z][a-z0-9_]*$"
+                    },
+                    "additionalProperties": {
+                      "type": [
+                        "string",
+                        "number",
+                        "boolean",
+                        "null"
+                      ]
+                    }
+                  }
+                },
+                "required": [
+                  "email"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "contacts"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "created": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "updated": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "contacts": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string"
+                  },
+                  "email": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "email"
+                ]
+              }
+            },
+            "failed": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "index": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 9007199254740991
+                  },
+                  "code": {
+                    "type": "string"
+                  },
+                  "message": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "index",
+                  "code",
+                  "message"
+                ]
+              }
+            }
+          },
+          "required": [
+            "created",
+            "updated",
+            "contacts",
+            "failed"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "json-feed",
     "name": "JSON product feed",
     "description": "Products from a public JSON file at an address of your choice.",
@@ -1230,6 +1423,546 @@ select private.register_connectors($json$[
           },
           "required": [
             "accepted"
+          ]
+        }
+      }
+    ]
+  },
+  {
+    "slug": "mailchimp",
+    "name": "Mailchimp",
+    "description": "Members of a Mailchimp audience, both ways, and its opens, clicks and subscriptions by day.",
+    "category": "marketing",
+    "docs_url": "https://mailchimp.com/developer/marketing/api/",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "list_id": {
+          "type": "string",
+          "pattern": "^[0-9a-z]{6,20}$",
+          "title": "Audience id",
+          "description": "In Mailchimp: Audience, Settings, Audience name and defaults."
+        },
+        "auth": {
+          "default": "oauth",
+          "title": "How to connect",
+          "description": "oauth: sign in at Mailchimp. api_key: a key of your account.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "api_key"
+          ]
+        }
+      },
+      "required": [
+        "list_id"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "api_key",
+          "x-when": {
+            "auth": "api_key"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "api_key": {
+              "type": "string",
+              "minLength": 1,
+              "title": "API key",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "api_key"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "sync_in:analytics",
+      "incremental:contacts",
+      "action:upsert_member",
+      "action:set_tags",
+      "action:unsubscribe",
+      "action:archive_member"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      },
+      {
+        "name": "analytics",
+        "direction": "in",
+        "incremental": false,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_member",
+        "title": "Add or update a member",
+        "description": "Writes one member of the audience by email address, and adds tags.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            },
+            "status_if_new": {
+              "type": "string",
+              "enum": [
+                "subscribed",
+                "pending",
+                "unsubscribed",
+                "transactional"
+              ],
+              "description": "For somebody new. subscribed: you have their consent; pending: Mailchimp asks them by email."
+            },
+            "status": {
+              "description": "For a member who is there already; left out: stays as it is.",
+              "type": "string",
+              "enum": [
+                "subscribed",
+                "pending",
+                "unsubscribed",
+                "transactional"
+              ]
+            },
+            "first_name": {
+              "type": "string"
+            },
+            "last_name": {
+              "type": "string"
+            },
+            "phone": {
+              "type": "string"
+            },
+            "merge_fields": {
+              "default": {},
+              "description": "More merge fields by their tags.",
+              "type": "object",
+              "propertyNames": {
+                "type": "string",
+                "pattern": "^[A-Z][A-Z0-9_]{0,9}$"
+              },
+              "additionalProperties": {
+                "anyOf": [
+                  {
+                    "type": "string"
+                  },
+                  {
+                    "type": "number"
+                  },
+                  {
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string"
+                    },
+                    "additionalProperties": {
+                      "type": "string"
+                    }
+                  }
+                ]
+              }
+            },
+            "tags": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            }
+          },
+          "required": [
+            "email",
+            "status_if_new"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            },
+            "status": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id",
+            "status"
+          ]
+        }
+      },
+      {
+        "name": "set_tags",
+        "title": "Tag a member",
+        "description": "Adds tags to a member of the audience and takes others away.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            },
+            "add": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            },
+            "remove": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id"
+          ]
+        }
+      },
+      {
+        "name": "unsubscribe",
+        "title": "Unsubscribe a member",
+        "description": "Sends no more campaigns to this address; only the person can undo it.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            },
+            "status": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id",
+            "status"
+          ]
+        }
+      },
+      {
+        "name": "archive_member",
+        "title": "Archive a member",
+        "description": "Takes a member out of the audience; the address can be added again.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id"
+          ]
+        }
+      }
+    ]
+  },
+  {
+    "slug": "salesforce",
+    "name": "Salesforce",
+    "description": "Contacts and leads of a Salesforce org, contacts both ways.",
+    "category": "crm",
+    "docs_url": "https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "login_host": {
+          "default": "login.salesforce.com",
+          "title": "Where you sign in",
+          "description": "login.salesforce.com; test.salesforce.com for a sandbox; or your My Domain.",
+          "type": "string",
+          "pattern": "^(login|test)\\.salesforce\\.com$|^([a-z0-9-]+\\.)+my\\.salesforce\\.com$"
+        },
+        "leads": {
+          "default": true,
+          "title": "Leads too",
+          "description": "Off where the user has no access to leads.",
+          "type": "boolean"
+        },
+        "record_type": {
+          "title": "Record type",
+          "description": "Only contacts and leads whose record type has this name.",
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 80
+        },
+        "email_opt_out": {
+          "default": true,
+          "title": "Read email opt-out and bounces",
+          "description": "Off where the user cannot see these fields.",
+          "type": "boolean"
+        },
+        "external_id_field": {
+          "title": "External id field",
+          "description": "API name of the field of Contact by which contacts are written; it must be an external id.",
+          "type": "string",
+          "pattern": "^[A-Za-z]\\w{0,79}$"
+        },
+        "api_version": {
+          "default": "v63.0",
+          "title": "API version",
+          "type": "string",
+          "pattern": "^v\\d{2,3}\\.0$"
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "oauth2",
+      "type": "object",
+      "properties": {},
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "incremental:contacts",
+      "action:upsert_contacts"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_contacts",
+        "title": "Create or update contacts",
+        "description": "Writes contacts by the external id field of the settings, two hundred in a call; each is written or refused by itself.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "contacts": {
+              "minItems": 1,
+              "maxItems": 2000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "external_id": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255
+                  },
+                  "first_name": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "last_name": {
+                    "description": "Salesforce wants one of every new contact.",
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "email": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "email",
+                        "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "phone": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "job_title": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "fields": {
+                    "default": {},
+                    "description": "More fields of Contact by their API names.",
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string",
+                      "pattern": "^[A-Za-z]\\w*$"
+                    },
+                    "additionalProperties": {
+                      "type": [
+                        "string",
+                        "number",
+                        "boolean",
+                        "null"
+                      ]
+                    }
+                  }
+                },
+                "required": [
+                  "external_id"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "contacts"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "created": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "updated": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "contacts": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string"
+                  },
+                  "external_id": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "id",
+                  "external_id"
+                ]
+              }
+            },
+            "failed": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "index": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 9007199254740991
+                  },
+                  "code": {
+                    "type": "string"
+                  },
+                  "message": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "index",
+                  "code",
+                  "message"
+                ]
+              }
+            }
+          },
+          "required": [
+            "created",
+            "updated",
+            "contacts",
+            "failed"
           ]
         }
       }
