@@ -359,6 +359,195 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "gmail",
+    "name": "Gmail",
+    "description": "Messages of a Gmail mailbox; sends mail and replies from it.",
+    "category": "communication",
+    "docs_url": "https://developers.google.com/workspace/gmail/api/reference/rest",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "days": {
+          "default": 30,
+          "title": "Days",
+          "description": "How far back messages are read.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 3650
+        },
+        "label_ids": {
+          "default": [],
+          "title": "Labels",
+          "description": "Only messages that carry all of these labels, by their ids such as INBOX.",
+          "maxItems": 10,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "minLength": 1
+          }
+        },
+        "quota_units_per_minute": {
+          "default": 6000,
+          "title": "Quota units a minute",
+          "description": "What Google lets one user of your project use: 6000, or 15000 for projects older than May 2026.",
+          "type": "integer",
+          "minimum": 600,
+          "maximum": 1000000
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "oauth2",
+      "type": "object",
+      "properties": {},
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:messages",
+      "incremental:messages",
+      "action:send_message"
+    ],
+    "streams": [
+      {
+        "name": "messages",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "send_message",
+        "title": "Send a message",
+        "description": "Sends a mail from the account, or a reply in the thread of a message.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "to": {
+              "default": [],
+              "description": "Left out in a reply: whoever wrote it.",
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 320,
+                "format": "email",
+                "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+              }
+            },
+            "cc": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 320,
+                "format": "email",
+                "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+              }
+            },
+            "bcc": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 320,
+                "format": "email",
+                "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+              }
+            },
+            "subject": {
+              "description": "Left out in a reply: its subject.",
+              "type": "string",
+              "maxLength": 998,
+              "pattern": "^[^\\p{Cc}\\u2028\\u2029]*$"
+            },
+            "text": {
+              "type": "string",
+              "maxLength": 1000000
+            },
+            "html": {
+              "type": "string",
+              "maxLength": 1000000
+            },
+            "from_name": {
+              "type": "string",
+              "maxLength": 200,
+              "pattern": "^[^\\p{Cc}\\u2028\\u2029]*$"
+            },
+            "reply_to_message_id": {
+              "description": "The `source_id` of the message that is answered.",
+              "type": "string",
+              "pattern": "^[\\da-zA-Z_-]{1,64}$"
+            },
+            "attachments": {
+              "default": [],
+              "maxItems": 20,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "name": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255,
+                    "pattern": "^[^\\p{Cc}\\u2028\\u2029]*$"
+                  },
+                  "content_type": {
+                    "default": "application/octet-stream",
+                    "type": "string",
+                    "pattern": "^[\\w.+-]+\\/[\\w.+-]+$"
+                  },
+                  "content": {
+                    "type": "string",
+                    "format": "base64",
+                    "contentEncoding": "base64",
+                    "pattern": "^$|^(?:[0-9a-zA-Z+/]{4})*(?:(?:[0-9a-zA-Z+/]{2}==)|(?:[0-9a-zA-Z+/]{3}=))?$",
+                    "description": "Base64."
+                  }
+                },
+                "required": [
+                  "name",
+                  "content"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "message_id": {
+              "type": "string"
+            },
+            "thread_id": {
+              "type": "string"
+            },
+            "label_ids": {
+              "type": "array",
+              "items": {
+                "type": "string"
+              }
+            }
+          },
+          "required": [
+            "message_id",
+            "thread_id",
+            "label_ids"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "hubspot",
     "name": "HubSpot",
     "description": "Contacts of a HubSpot CRM, both ways.",
@@ -599,6 +788,645 @@ select private.register_connectors($json$[
       }
     ],
     "actions": []
+  },
+  {
+    "slug": "leafly",
+    "name": "Leafly",
+    "description": "Sends a dispensary’s menu to Leafly; nothing is read from there.",
+    "category": "commerce",
+    "docs_url": "https://www.leafly.com",
+    "auth_types": [
+      "client_credentials"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "menu_integration_key": {
+          "type": "string",
+          "pattern": "^[A-Za-z0-9_-]+$",
+          "title": "Menu integration key",
+          "description": "Leafly issues one for each retailer."
+        },
+        "environment": {
+          "default": "production",
+          "title": "Environment",
+          "description": "Keys and client of the sandbox are others than those of production.",
+          "type": "string",
+          "enum": [
+            "production",
+            "sandbox"
+          ]
+        }
+      },
+      "required": [
+        "menu_integration_key"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "production",
+          "x-when": {
+            "environment": "production"
+          },
+          "x-auth-type": "client_credentials",
+          "type": "object",
+          "properties": {
+            "client_id": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client id"
+            },
+            "client_secret": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client secret",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "client_id",
+            "client_secret"
+          ],
+          "additionalProperties": false
+        },
+        {
+          "title": "sandbox",
+          "x-when": {
+            "environment": "sandbox"
+          },
+          "x-auth-type": "client_credentials",
+          "type": "object",
+          "properties": {
+            "client_id": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client id"
+            },
+            "client_secret": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client secret",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "client_id",
+            "client_secret"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "action:push_menu",
+      "action:push_menu_items",
+      "action:delete_menu_items"
+    ],
+    "streams": [],
+    "actions": [
+      {
+        "name": "push_menu",
+        "title": "Send the whole menu",
+        "description": "Makes the menu equal to these items: others are deleted. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "items": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "type": {
+                    "type": "string",
+                    "enum": [
+                      "Flower",
+                      "PreRoll",
+                      "Concentrate",
+                      "Cartridge",
+                      "Edible",
+                      "Topical",
+                      "Seeds",
+                      "Clone",
+                      "Accessory",
+                      "Other"
+                    ]
+                  },
+                  "name": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "variants": {
+                    "minItems": 1,
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "id": {
+                          "type": "string",
+                          "minLength": 1,
+                          "description": "Unique over the whole menu"
+                        },
+                        "medical": {
+                          "type": "boolean"
+                        },
+                        "price": {
+                          "description": "Decimal text such as 40.00; Leafly gets cents",
+                          "type": "string",
+                          "pattern": "^-?\\d{1,15}(\\.\\d{1,10})?$"
+                        },
+                        "amount": {
+                          "type": "number",
+                          "exclusiveMinimum": 0
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "g",
+                            "oz",
+                            "each"
+                          ],
+                          "description": "Flower: g, oz. Concentrate, Cartridge: each, g. Everything else: each"
+                        },
+                        "inventoryLevel": {
+                          "type": "number",
+                          "minimum": 0,
+                          "description": "Leafly shows 10 at most"
+                        }
+                      },
+                      "required": [
+                        "id",
+                        "medical",
+                        "price",
+                        "amount",
+                        "unit",
+                        "inventoryLevel"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "strain": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "minLength": 1
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "brand": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "description": {
+                    "type": "string"
+                  },
+                  "compounds": {
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "type": {
+                          "type": "string",
+                          "pattern": "^[a-z0-9-]+$"
+                        },
+                        "content": {
+                          "anyOf": [
+                            {
+                              "type": "number",
+                              "minimum": 0
+                            },
+                            {
+                              "type": "null"
+                            }
+                          ],
+                          "description": "null: unknown"
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "percent",
+                            "mg"
+                          ]
+                        }
+                      },
+                      "required": [
+                        "type",
+                        "content",
+                        "unit"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "total_thc": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "total_cbd": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "availableForPickup": {
+                    "description": "Left out: as it was, and false for a new item",
+                    "type": "boolean"
+                  },
+                  "imageUrl": {
+                    "description": "Left out or null: Leafly removes the picture",
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "uri"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "type",
+                  "name",
+                  "variants"
+                ],
+                "additionalProperties": false
+              }
+            },
+            "allow_smaller": {
+              "default": false,
+              "title": "Allow a much smaller menu",
+              "description": "Has to be true where more than half of what is there would go.",
+              "type": "boolean"
+            }
+          },
+          "required": [
+            "items"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      },
+      {
+        "name": "push_menu_items",
+        "title": "Send items of the menu",
+        "description": "Adds or replaces these items and leaves the others. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "items": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "type": {
+                    "type": "string",
+                    "enum": [
+                      "Flower",
+                      "PreRoll",
+                      "Concentrate",
+                      "Cartridge",
+                      "Edible",
+                      "Topical",
+                      "Seeds",
+                      "Clone",
+                      "Accessory",
+                      "Other"
+                    ]
+                  },
+                  "name": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "variants": {
+                    "minItems": 1,
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "id": {
+                          "type": "string",
+                          "minLength": 1,
+                          "description": "Unique over the whole menu"
+                        },
+                        "medical": {
+                          "type": "boolean"
+                        },
+                        "price": {
+                          "description": "Decimal text such as 40.00; Leafly gets cents",
+                          "type": "string",
+                          "pattern": "^-?\\d{1,15}(\\.\\d{1,10})?$"
+                        },
+                        "amount": {
+                          "type": "number",
+                          "exclusiveMinimum": 0
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "g",
+                            "oz",
+                            "each"
+                          ],
+                          "description": "Flower: g, oz. Concentrate, Cartridge: each, g. Everything else: each"
+                        },
+                        "inventoryLevel": {
+                          "type": "number",
+                          "minimum": 0,
+                          "description": "Leafly shows 10 at most"
+                        }
+                      },
+                      "required": [
+                        "id",
+                        "medical",
+                        "price",
+                        "amount",
+                        "unit",
+                        "inventoryLevel"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "strain": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "minLength": 1
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "brand": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "description": {
+                    "type": "string"
+                  },
+                  "compounds": {
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "type": {
+                          "type": "string",
+                          "pattern": "^[a-z0-9-]+$"
+                        },
+                        "content": {
+                          "anyOf": [
+                            {
+                              "type": "number",
+                              "minimum": 0
+                            },
+                            {
+                              "type": "null"
+                            }
+                          ],
+                          "description": "null: unknown"
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "percent",
+                            "mg"
+                          ]
+                        }
+                      },
+                      "required": [
+                        "type",
+                        "content",
+                        "unit"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "total_thc": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "total_cbd": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "availableForPickup": {
+                    "description": "Left out: as it was, and false for a new item",
+                    "type": "boolean"
+                  },
+                  "imageUrl": {
+                    "description": "Left out or null: Leafly removes the picture",
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "uri"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "type",
+                  "name",
+                  "variants"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "items"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      },
+      {
+        "name": "delete_menu_items",
+        "title": "Delete items of the menu",
+        "description": "Takes these items off the menu. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "ids": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1
+              }
+            }
+          },
+          "required": [
+            "ids"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      }
+    ]
   },
   {
     "slug": "mailchimp",
@@ -1239,6 +2067,191 @@ select private.register_connectors($json$[
       }
     ],
     "actions": []
+  },
+  {
+    "slug": "slack",
+    "name": "Slack",
+    "description": "Messages of the channels of a Slack workspace; posts into them.",
+    "category": "communication",
+    "docs_url": "https://docs.slack.dev/apis/web-api",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "auth": {
+          "default": "oauth",
+          "title": "Sign-in",
+          "description": "oauth: the owner signs in at Slack. bot_token: the token of an app of your own.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "bot_token"
+          ]
+        },
+        "channels": {
+          "default": [],
+          "title": "Channels",
+          "description": "Ids of the channels to read. Empty: every channel the bot is in.",
+          "maxItems": 500,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "pattern": "^[CDGU][A-Z\\d]{2,20}$"
+          }
+        },
+        "days": {
+          "default": 30,
+          "title": "Days",
+          "description": "How far back messages are read.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 3650
+        },
+        "thread_days": {
+          "default": 7,
+          "title": "Thread days",
+          "description": "How long after its beginning a thread is followed. 0: no replies are read.",
+          "type": "integer",
+          "minimum": 0,
+          "maximum": 90
+        },
+        "reading_limit": {
+          "default": "standard",
+          "title": "Reading limit",
+          "description": "restricted: for an app that is distributed outside the Slack Marketplace, which gets 15 messages a minute.",
+          "type": "string",
+          "enum": [
+            "standard",
+            "restricted"
+          ]
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "bot_token",
+          "x-when": {
+            "auth": "bot_token"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "bot_token": {
+              "type": "string",
+              "minLength": 1,
+              "pattern": "^xox[bpe][-.]",
+              "title": "Bot token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "bot_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:messages",
+      "incremental:messages",
+      "action:post_message"
+    ],
+    "streams": [
+      {
+        "name": "messages",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "post_message",
+        "title": "Post a message",
+        "description": "Posts a message into a channel, or a reply into a thread.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "channel": {
+              "type": "string",
+              "pattern": "^[CDGU][A-Z\\d]{2,20}$",
+              "description": "The id of the channel, or of a person."
+            },
+            "text": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 40000,
+              "description": "In Slack's mrkdwn. Slack advises 4,000 characters."
+            },
+            "thread_ts": {
+              "description": "The `ts` of the thread's first message: what follows the colon in its `source_id`.",
+              "type": "string",
+              "pattern": "^\\d{1,10}\\.\\d{6}$"
+            },
+            "blocks": {
+              "description": "Block Kit; `text` is then what notifications show.",
+              "minItems": 1,
+              "maxItems": 50,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "type": {
+                    "type": "string",
+                    "minLength": 1
+                  }
+                },
+                "required": [
+                  "type"
+                ],
+                "additionalProperties": {}
+              }
+            }
+          },
+          "required": [
+            "channel",
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "message_id": {
+              "type": "string"
+            },
+            "channel": {
+              "type": "string"
+            },
+            "ts": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "message_id",
+            "channel",
+            "ts"
+          ]
+        }
+      }
+    ]
   },
   {
     "slug": "stripe",

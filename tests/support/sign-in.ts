@@ -15,7 +15,11 @@ import type { Authorization } from '../../supabase/functions/_shared/contracts/i
 import type { FunctionCaller, Functions } from './functions.ts'
 
 /** What the functions of the shared stack allow. */
-export const RETURN_URLS = ['https://app.example.com/settings', 'http://127.0.0.1:3999']
+export const RETURN_URLS = [
+  'https://app.example.com/settings',
+  'http://127.0.0.1:3999',
+  'http://127.0.0.1:3000/integrations', // the demo's
+]
 /** The app's own page. Nobody listens there: where a browser lands is only noted. */
 export const RETURN_URL = 'http://127.0.0.1:3999/integrations?tab=2'
 

@@ -2,22 +2,28 @@
 import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { dutchie } from './dutchie.ts'
+import { gmail } from './gmail.ts'
 import { hubspot } from './hubspot.ts'
 import { jsonFeed } from './json-feed.ts'
+import { leafly } from './leafly.ts'
 import { mailchimp } from './mailchimp.ts'
 import { salesforce } from './salesforce.ts'
 import { shopify } from './shopify.ts'
+import { slack } from './slack.ts'
 import { stripe } from './stripe.ts'
 import { treez } from './treez.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
   dutchie,
+  gmail,
   hubspot,
   jsonFeed,
+  leafly,
   mailchimp,
   salesforce,
   shopify,
+  slack,
   stripe,
   treez,
 ]

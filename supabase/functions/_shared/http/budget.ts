@@ -14,7 +14,10 @@ export type Grant = {
 /** `throttled`: the platform answered 429. `failure`: it did not answer, or with 5xx. */
 export type Outcome = 'success' | 'failure' | 'throttled'
 
-/** What a request takes: `cost` turns (1 when not said), and as many of a further limit by its name. */
+/**
+ * What a request takes: `cost` turns (1 when not said), and as many of a further limit by its name. What
+ * follows a colon in the name is counted apart: `post:general` and `post:random` each have all of `post`.
+ */
 export type Turn = { limit?: string; cost?: number }
 
 export interface RequestBudget {
@@ -49,7 +52,7 @@ export function databaseBudget(
     async acquire({ limit, cost = 1 } = {}) {
       const grant = await acquire(key, rateLimit, cost)
       if (limit === undefined || grant.circuit === 'open') return grant
-      const further = limits[limit]
+      const further = limits[limit.split(':', 1)[0]!]
       if (!further) throw new TypeError(`${key} has no limit "${limit}"`)
       const narrower = await acquire(`${key}:${limit}`, further, cost)
       return { ...grant, wait_ms: Math.max(grant.wait_ms, narrower.wait_ms) }

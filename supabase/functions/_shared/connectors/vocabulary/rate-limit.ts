@@ -3,6 +3,9 @@
 /** How fast an account may be called: `burst` calls may come at once, the others a gap apart. */
 export type RateLimit = { requestsPerSecond: number; burst: number }
 
+/** By the names that calls use. */
+export type Limits = Record<string, RateLimit>
+
 /**
  * A rate by which no span of `seconds` sees more than `requests`. What may come at once is taken off what
  * comes evenly: a burst on top of the full rate would exceed the window it falls into.
