@@ -5,6 +5,7 @@ import type {
   RateLimit,
   Stream,
 } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import type { CheckCall } from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
 import type {
   ConnectorAction,
   JsonSchema,
@@ -65,9 +66,9 @@ function accountFacts(connector: Connector): string[] {
     )
     return [
       ...(mode.type === 'oauth2' && mode.account ? ['the answer that brings the tokens'] : []),
-      ...(check?.account
-        ? [`the answer to ${code(`${check.method ?? 'GET'} ${check.path}`)}`]
-        : []),
+      ...stepsOf(check).filter(({ account }) => account).map(({ method = 'GET', path }) =>
+        `the answer to ${code(`${method} ${path}`)}`
+      ),
     ]
   })
   if (sources.length === 0) return []
@@ -80,6 +81,9 @@ function accountFacts(connector: Connector): string[] {
     '',
   ]
 }
+
+const stepsOf = (check?: CheckCall | null): CheckCall[] =>
+  check ? [check, ...stepsOf(check.then)] : []
 
 function streams(all: Stream[]): string[] {
   if (all.length === 0) return ['None: nothing is read from the platform.']

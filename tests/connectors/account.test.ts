@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { openAccount } from '../../supabase/functions/_shared/connectors/account.ts'
-import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import type {
+  Connector,
+  Stream,
+} from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import type { ListStream } from '../../supabase/functions/_shared/connectors/vocabulary/stream-definition.ts'
 import { memoryTokenCache } from '../../supabase/functions/_shared/connectors/token-cache.ts'
 import type { Pagination } from '../../supabase/functions/_shared/connectors/vocabulary/paging.ts'
@@ -278,6 +281,52 @@ describe('an answer', () => {
     const { records } = await account.fetchPage('products', first)
 
     expect(records).toEqual([{ id: 'ab', title: 'half \ufffd pair 😀 \\u0000' }])
+  })
+})
+
+describe('a check of two calls', () => {
+  const declared = sampleConnector({ type: 'none' })
+  const connector: Connector = {
+    ...declared,
+    check: () => ({
+      path: 'https://login.acme.example/me',
+      accountName: () => 'North',
+      account: () => ({ region: 'eu' }),
+      then: { path: 'https://{region}.acme.example/shop', account: () => ({ plan: 'pro' }) },
+    }),
+  }
+
+  it('makes the second with what the first told, and keeps what both told', async () => {
+    const { account, requests } = open(connector, () => ({ body: {} }))
+
+    const proved = await account.check()
+
+    expect(requests.map(({ url }) => url.href)).toEqual([
+      'https://login.acme.example/me',
+      'https://eu.acme.example/shop',
+    ])
+    expect(proved).toEqual({ account_name: 'North', account: { region: 'eu', plan: 'pro' } })
+  })
+})
+
+describe('a page in the words of its connector', () => {
+  const declared = sampleConnector({ type: 'none' })
+  const reading = (next: (place: unknown) => { at: number } | null): Connector => ({
+    ...declared,
+    streams: {
+      products: {
+        ...declared.streams.products!,
+        read: ({ place }) => Promise.resolve({ records: [{ id: 'p1' }], next: next(place) }),
+      } as Stream,
+    },
+  })
+
+  it('that leads to itself ends the scan', async () => {
+    const { account } = open(reading(() => ({ at: 1 })), () => ({ body: {} }))
+
+    await expect(readAll(account, 'products')).rejects.toMatchObject({
+      code: 'provider_repeated_page',
+    })
   })
 })
 

@@ -15,9 +15,9 @@ import { fakeClock } from '../support/fake-clock.ts'
 import { conformance, type ConnectorFixture, readAll } from './conformance.ts'
 import {
   act,
-  askForToken,
   memoryBudget,
   openSimulated,
+  refresh,
   signIn,
   type SimulatedAccount,
 } from './simulated-account.ts'
@@ -465,17 +465,19 @@ describe('a HubSpot sign-in', () => {
   it('ends with a token and the hub it belongs to, which the check confirms', async () => {
     const { options, simulator } = await setUp()
 
-    const { facts, read, token } = await signIn(hubspot, simulator)
+    const tokens = await signIn(hubspot, simulator)
+    const token = tokens.access_token
     const checked = await openSimulated({ ...options, settings: {}, credentials: {}, token })
       .check()
 
-    expect(facts).toEqual({ hub_id: '62515' })
-    expect(hubspot.accountId({ settings: {}, credentials: {}, account: facts })).toBe('62515')
-    expect(read).toMatchObject({
+    expect(tokens).toMatchObject({
       scope: 'oauth crm.objects.contacts.read crm.objects.contacts.write',
       expires_in: 1800,
       refresh_token: expect.any(String),
+      account: { hub_id: '62515' },
     })
+    expect(hubspot.accountId({ settings: {}, credentials: {}, account: tokens.account }))
+      .toBe('62515')
     expect(checked).toEqual({
       account: { hub_id: '62515' },
       account_name: '62515 at app.hubspot.com',
@@ -484,15 +486,14 @@ describe('a HubSpot sign-in', () => {
 
   it('is known as ended when the refresh token is refused, in whichever words', async () => {
     const { simulator } = await setUp()
-    const { read } = await signIn(hubspot, simulator)
-    const refresh = (refresh_token: string) =>
-      askForToken(hubspot, simulator, {}, { grant_type: 'refresh_token', refresh_token })
+    const { refresh_token } = await signIn(hubspot, simulator)
 
-    const good = await refresh(String(read['refresh_token']))
-    const bad = await refresh('no-such-token')
-
-    expect(good.status).toBe(200)
-    expect(bad).toMatchObject({ status: 400, read: { error: 'invalid_grant' } })
+    await expect(refresh(hubspot, simulator, 'no-such-token')).rejects.toMatchObject({
+      isFinal: true,
+    })
+    await expect(refresh(hubspot, simulator, refresh_token)).resolves.toMatchObject({
+      account: { hub_id: '62515' },
+    })
     const auth = hubspot.auth({ auth: 'oauth' })
     expect(
       auth.type === 'oauth2' &&
@@ -503,7 +504,7 @@ describe('a HubSpot sign-in', () => {
   it('that allows reading only reads, and says so when it is to write', async () => {
     const { options, simulator } = await setUp()
     simulator.oauth.control.allowOnlyNextTime(['oauth', 'crm.objects.contacts.read'])
-    const { token } = await signIn(hubspot, simulator)
+    const { access_token: token } = await signIn(hubspot, simulator)
     const reader = { ...options, settings: {}, credentials: {}, token }
     const input = { contacts: [{ email: 'ada@example.com' }] }
 

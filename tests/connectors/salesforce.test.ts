@@ -17,9 +17,9 @@ import { fakeClock } from '../support/fake-clock.ts'
 import { conformance, readAll } from './conformance.ts'
 import {
   act,
-  askForToken,
   memoryBudget,
   openSimulated,
+  refresh,
   signIn,
   type SimulatedAccount,
 } from './simulated-account.ts'
@@ -218,8 +218,8 @@ async function setUp(
     simulator,
     clock,
     settings: { ...simulator.settings, ...settings },
-    facts: signedIn.facts,
-    token: signedIn.token,
+    facts: signedIn.account,
+    token: signedIn.access_token,
   }
   simulator.requests.length = 0
   const { org, control } = simulator
@@ -420,10 +420,10 @@ describe('a Salesforce sign-in', () => {
 
     const checked = await account.check()
 
-    expect(signedIn.facts).toMatchObject(facts)
-    expect(signedIn.answer).not.toHaveProperty('expires_in')
+    expect(signedIn.account).toMatchObject(facts)
+    expect(signedIn.expires_in).toBe(7200) // which Salesforce does not say
     expect(checked).toMatchObject({ account_name: 'Acme', account: facts })
-    expect(salesforce.accountId({ settings: {}, credentials: {}, account: signedIn.facts })).toBe(
+    expect(salesforce.accountId({ settings: {}, credentials: {}, account: signedIn.account })).toBe(
       ORGANIZATION,
     )
   })
@@ -446,18 +446,14 @@ describe('a Salesforce sign-in', () => {
 
   it('renews a session that ended early, and reads on', async () => {
     const { options, simulator, signedIn } = await setUp()
-    let token = signedIn.token
+    let token = signedIn.access_token
     const account = openSimulated({
       ...options,
-      token: undefined as never,
       grant: {
         current: () => Promise.resolve(token),
         async renew() {
-          const refreshed = await askForToken(salesforce, simulator, {}, {
-            grant_type: 'refresh_token',
-            refresh_token: String(signedIn.answer.refresh_token),
-          })
-          return token = refreshed.token
+          const tokens = await refresh(salesforce, simulator, signedIn.refresh_token)
+          return token = tokens.access_token
         },
       },
     })
@@ -466,22 +462,32 @@ describe('a Salesforce sign-in', () => {
     const page = await account.fetchPage('contacts', { since: null, cursor: null })
 
     expect(page.records).toHaveLength(120)
-    expect(token).not.toBe(signedIn.token)
+    expect(token).not.toBe(signedIn.access_token)
   })
 
   it('says at each refresh where the org lives, which may be elsewhere by then', async () => {
     const { simulator, control, signedIn } = await setUp()
     control.move('https://acme-new.my.salesforce.com')
 
-    const refreshed = await askForToken(salesforce, simulator, {}, {
-      grant_type: 'refresh_token',
-      refresh_token: String(signedIn.answer.refresh_token),
-    })
+    const { account } = await refresh(salesforce, simulator, signedIn.refresh_token)
 
-    expect(refreshed.facts.instance_url).toBe('https://acme-new.my.salesforce.com')
-    expect(salesforce.baseUrl({ settings: {}, credentials: {}, account: refreshed.facts })).toBe(
+    expect(account.instance_url).toBe('https://acme-new.my.salesforce.com')
+    expect(salesforce.baseUrl({ settings: {}, credentials: {}, account })).toBe(
       'https://acme-new.my.salesforce.com',
     )
+  })
+
+  it('that names another host keeps its tokens, of which a rotated one would be lost', async () => {
+    const { simulator, control, signedIn } = await setUp()
+    control.move('https://evil.example')
+
+    const tokens = await refresh(salesforce, simulator, signedIn.refresh_token)
+
+    expect(tokens.refresh_token).toEqual(expect.any(String))
+    expect(tokens.account).toEqual({
+      organization_id: ORGANIZATION,
+      user_id: expect.any(String),
+    })
   })
 
   it.each([
@@ -496,8 +502,7 @@ describe('a Salesforce sign-in', () => {
     const baseUrl = (instance_url: string) =>
       salesforce.baseUrl({ settings: {}, credentials: {}, account: { instance_url } })
 
-    expect(() => auth.type === 'oauth2' && auth.account?.({ instance_url }))
-      .toThrow(expect.objectContaining({ code: 'oauth_response_invalid' }))
+    expect(auth.type === 'oauth2' && auth.account?.({ instance_url })).toEqual({})
     expect(() => baseUrl(instance_url))
       .toThrow(expect.objectContaining({ code: 'oauth_response_invalid' }))
     expect(baseUrl('https://acme.my.salesforce.com/')).toBe('https://acme.my.salesforce.com')

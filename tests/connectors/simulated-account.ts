@@ -1,7 +1,7 @@
 // An account at a simulated platform: signed in through the real redirects, opened as the engine opens it.
+import { validateAuthResponse } from 'oauth4webapi'
 import { browser } from '../../scripts/simulators/parts/oauth/browser.ts'
 import { type Account, openAccount } from '../../supabase/functions/_shared/connectors/account.ts'
-import { addresses } from '../../supabase/functions/_shared/connectors/addresses.ts'
 import {
   type Connector,
   findAction,
@@ -17,14 +17,18 @@ import {
   memoryTokenCache,
   type OAuthGrant,
 } from '../../supabase/functions/_shared/connectors/token-cache.ts'
-import type {
-  AccountFacts,
-  OAuth2,
-} from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
+import type { AccountFacts } from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
 import type { RequestBudget } from '../../supabase/functions/_shared/http/budget.ts'
 import { createHttpClient } from '../../supabase/functions/_shared/http/client.ts'
-import type { Clock } from '../../supabase/functions/_shared/platform/clock.ts'
+import { signInClient } from '../../supabase/functions/_shared/oauth/sign-in-client.ts'
+import {
+  exchangeCode,
+  refreshTokens,
+  type Tokens,
+} from '../../supabase/functions/_shared/oauth/token-endpoint.ts'
+import { type Clock, systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
+import type { Outside } from '../../supabase/functions/_shared/platform/outside.ts'
 
 type Simulator = { baseUrl: string; client: { client_id: string; client_secret: string } }
 
@@ -33,20 +37,36 @@ const REDIRECT_URI = 'https://app.example/oauth-callback'
 const VERIFIER = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
 const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
 
-/**
- * Goes the way of a person who signs in, in the words the connector declares.
- *
- * @returns The token answer as the platform sent it, and what the connector reads in it.
- */
+/** The engine's way to a simulated platform's token endpoint. */
+function tokenEndpoint(connector: Connector, simulator: Simulator, settings = {}) {
+  const outside: Outside = {
+    db: {
+      call: () => Promise.reject(new Error('a sign-in of this kind keeps nothing')),
+      end: () => Promise.resolve(),
+    },
+    environment: {
+      SUPABASE_URL: 'http://127.0.0.1',
+      CONNECTOR_OVERRIDES: { [connector.slug]: { baseUrl: simulator.baseUrl } },
+      OAUTH_CLIENTS: { [connector.slug]: simulator.client },
+      PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true,
+      PLUGBOARD_RETURN_URLS: [],
+    },
+    log: createLog({}, () => {}),
+    clock: systemClock,
+  }
+  const account = connector.readAccount({ settings, credentials: {} })
+  return { outside, client: signInClient(outside, connector, account) }
+}
+
+/** Goes the way of a person who signs in, and exchanges the code as the engine does. */
 export async function signIn(
   connector: Connector,
   simulator: Simulator,
-  options: { settings?: Record<string, unknown>; person?: string } = {},
-) {
-  const values = connector.readAccount({ settings: options.settings ?? {}, credentials: {} })
-  const auth = connector.auth(values.settings) as OAuth2
-  const address = addresses(connector, values, { [connector.slug]: simulator })
-  const url = new URL(address.of(auth.authorization_endpoint))
+  settings: Record<string, unknown> = {},
+): Promise<Tokens> {
+  const { outside, client } = tokenEndpoint(connector, simulator, settings)
+  const { auth, server } = client
+  const url = new URL(server.authorization_endpoint!)
   const asked = {
     response_type: 'code',
     client_id: simulator.client.client_id,
@@ -57,45 +77,22 @@ export async function signIn(
     ...auth.parameters,
   }
   for (const [name, value] of Object.entries(asked)) url.searchParams.set(name, value)
-  const landed = await browser().authorize(url.href, {
-    stopAt: REDIRECT_URI,
-    ...(options.person ? { account: options.person } : {}),
-  })
-  const code = new URL(landed.url).searchParams.get('code')
-  if (!code) throw new Error(`no code: ${landed.url} ${landed.body}`)
-
-  const answer = await askForToken(connector, simulator, options.settings ?? {}, {
-    grant_type: 'authorization_code',
-    code,
+  const landed = await browser().authorize(url.href, { stopAt: REDIRECT_URI })
+  const accepted = validateAuthResponse(server, client.client, new URL(landed.url), asked.state)
+  return await exchangeCode(outside, client, accepted, {
     redirect_uri: REDIRECT_URI,
-    ...(auth.pkce === false ? {} : { code_verifier: VERIFIER }),
+    code_verifier: auth.pkce === false ? null : VERIFIER,
   })
-  return answer
 }
 
-/** One call of the token endpoint, with the client authenticated as the connector says. */
-export async function askForToken(
+/** @throws TokenRefused */
+export async function refresh(
   connector: Connector,
   simulator: Simulator,
-  settings: Record<string, unknown>,
-  form: Record<string, string>,
-) {
-  const values = connector.readAccount({ settings, credentials: {} })
-  const auth = connector.auth(values.settings) as OAuth2
-  const address = addresses(connector, values, { [connector.slug]: simulator })
-  const { client_id, client_secret } = simulator.client
-  const isPost = auth.token_endpoint_auth_method === 'client_secret_post'
-  const response = await fetch(address.of(auth.token_endpoint), {
-    method: 'POST',
-    headers: isPost
-      ? {}
-      : { authorization: `Basic ${btoa(`${client_id}:${encodeURIComponent(client_secret)}`)}` },
-    body: new URLSearchParams({ ...form, ...(isPost ? { client_id, client_secret } : {}) }),
-  })
-  const answer = await response.json() as Record<string, unknown>
-  const read = (auth.readTokenAnswer?.(answer) ?? answer) as Record<string, unknown>
-  const facts: AccountFacts = response.ok ? auth.account?.(answer) ?? {} : {}
-  return { status: response.status, answer, read, facts, token: String(read['access_token']) }
+  refresh_token: string | null,
+): Promise<Tokens> {
+  const { outside, client } = tokenEndpoint(connector, simulator)
+  return await refreshTokens(outside, client, refresh_token ?? '')
 }
 
 export type SimulatedAccount = {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { contentHash } from '../../supabase/functions/_shared/connectors/content-hash.ts'
 import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-record.ts'
 import { decimalText } from '../../supabase/functions/_shared/connectors/vocabulary/decimal.ts'
+import { platformWords } from '../../supabase/functions/_shared/connectors/vocabulary/platform-words.ts'
 import { timestampText } from '../../supabase/functions/_shared/connectors/vocabulary/timestamp.ts'
 import { Decimal } from '../../supabase/functions/_shared/contracts/amounts.ts'
 import { sampleConnector } from './sample-connectors.ts'
@@ -164,5 +165,23 @@ describe('a mapping that trips over one record', () => {
         .ok,
     )
       .toBe(true)
+  })
+})
+
+describe('what a platform said', () => {
+  it('is one short line without people, tokens and links that carry them', () => {
+    const said = platformWords(
+      'Address ada.l+x@people.example is taken\n  by "Grace" <grace@people.example>; see ' +
+        'https://acme.example/?access_token=abcdef and Bearer abcdefghijkl',
+    )
+
+    expect(said).toBe(
+      'Address … is taken by "Grace" <…>; see https://acme.example/?access_token=[redacted] and Bearer [redacted]',
+    )
+  })
+
+  it('is cut where it is long, and nothing where there is nothing', () => {
+    expect(platformWords('word '.repeat(100))).toHaveLength(201)
+    expect([undefined, null, 7, {}, ''].map(platformWords)).toEqual(['', '', '', '', ''])
   })
 })

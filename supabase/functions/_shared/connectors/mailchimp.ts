@@ -427,7 +427,8 @@ function readFailure({ status, body }: JudgedAnswer): Failure | null {
   if (title === undefined || ![400, 403, 404, 405, 422].includes(status)) return null
   const errors = readPath(body, 'errors')
   const fields = Array.isArray(errors)
-    ? errors.map((error) => `${textAt(error, 'field')}: ${textAt(error, 'message')}`).join('; ')
+    ? errors.map((error) => `${textAt(error, 'field') ?? 'it'}: ${textAt(error, 'message') ?? ''}`)
+      .join('; ')
     : undefined
   return {
     code: CODES[title] ?? CODE_OF[status] ?? 'provider_rejected',

@@ -104,6 +104,7 @@ export const salesforce = defineConnector({
     revocation_endpoint: 'https://{login_host}/services/oauth2/revoke',
     token_endpoint_auth_method: 'client_secret_post',
     scope: 'api refresh_token',
+    requiredScope: 'api refresh_token', // without the second it would end with the first session
     // The answer does not say. Two hours is how long a session lasts unless the org decides otherwise; one that
     // ends earlier shows as INVALID_SESSION_ID.
     lifetimeSeconds: 7_200,
@@ -268,29 +269,32 @@ function fieldsOf(
 
 // Where an org lives.
 
-/** The host comes from outside and gets our token: it has to be Salesforce's own. */
-function instanceOf(url: string | undefined): string {
-  if (url === undefined) {
-    throw new AppError('sign_in_required', {
-      detail: 'Salesforce has not said yet where this org lives: sign in there.',
-    })
-  }
-  const parsed = URL.parse(url)
+/** The host comes from outside and gets our token: null where it is not Salesforce's own. */
+function originOf(url: unknown): string | null {
+  const parsed = URL.parse(String(url ?? ''))
   const isTheirs = parsed?.protocol === 'https:' && parsed.port === '' &&
     /\.(salesforce|force)\.com$/.test(parsed.hostname)
-  if (parsed && isTheirs) return parsed.origin
+  return parsed && isTheirs ? parsed.origin : null
+}
+
+function instanceOf(url: string | undefined): string {
+  const origin = originOf(url)
+  if (origin !== null) return origin
   throw new AppError('oauth_response_invalid', {
-    detail: `The org is said to live at ${parsed?.host ?? 'no address'}, which is not Salesforce.`,
+    detail: 'Salesforce has not said where this org lives, or named a place that is not its own.',
   })
 }
 
-/** `id` is `https://login.salesforce.com/id/{organization}/{user}`. */
+/**
+ * `id` is `https://login.salesforce.com/id/{organization}/{user}`. Nothing throws here: with the answer of a
+ * refresh the new refresh token would be lost.
+ */
 function factsOf(answer: unknown): AccountFacts {
   const [, organization_id, user_id] =
     /\/id\/(\w{15,18})\/(\w{15,18})$/.exec(String(readPath(answer, 'id') ?? '')) ?? []
-  const url = readPath(answer, 'instance_url')
+  const instance_url = originOf(readPath(answer, 'instance_url'))
   return {
-    ...(typeof url === 'string' ? { instance_url: instanceOf(url) } : {}),
+    ...(instance_url === null ? {} : { instance_url }),
     ...(organization_id && user_id ? { organization_id, user_id } : {}),
   }
 }
