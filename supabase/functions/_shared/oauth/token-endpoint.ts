@@ -8,7 +8,7 @@ import {
   refreshTokenGrantRequest,
   ResponseBodyError,
 } from 'oauth4webapi'
-import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
+import type { AccountFacts, OAuth2 } from '../connectors/vocabulary/auth.ts'
 import { createHttpClient } from '../http/client.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
@@ -117,7 +117,7 @@ async function askForTokens(
       expires_in: lifetime === undefined ? null : Math.floor(lifetime),
       refresh_token: tokens.refresh_token ?? null,
       scope: tokens.scope ?? null,
-      account: auth.account?.(answered) ?? {},
+      account: factsIn(answered, auth),
     }
   } catch (error) {
     if (error instanceof ResponseBodyError) {
@@ -130,6 +130,15 @@ async function askForTokens(
       detail: `${new URL(server.token_endpoint!).host} answered with something that is no token.`,
       cause: error instanceof Error ? new Error(error.message) : undefined, // its own cause holds the body
     })
+  }
+}
+
+/** A refresh token that has been replaced must be kept, however odd the rest of the answer is. */
+function factsIn(answer: unknown, { account }: Pick<OAuth2, 'account'>): AccountFacts {
+  try {
+    return account?.(answer) ?? {}
+  } catch {
+    return {}
   }
 }
 
