@@ -33,7 +33,8 @@ export function readAuthorizationResponse(
         detail: `${connector.name} ended the sign-in: ${word(error.error)}.`,
       })
   }
-  if (!accepted.get('code')) throw invalid()
+  // once and no more (RFC 6749, section 3.1)
+  if (accepted.getAll('code').length !== 1 || !accepted.get('code')) throw invalid()
   return accepted
 }
 

@@ -122,8 +122,9 @@ async function askForTokens(
   } catch (error) {
     if (error instanceof ResponseBodyError) {
       // a platform may quote a token in either, be it one that was sent or an older one
-      const [code = '', description] = [error.error, error.error_description]
-        .map((text) => text?.replaceAll(/[\w.~+/=-]{20,}/g, '[redacted]').slice(0, 300))
+      const code = /^[a-z_-]{1,60}$/i.test(error.error) ? error.error : 'unknown_error'
+      const description = error.error_description
+        ?.replaceAll(/[\w.~+/=-]{20,}/g, '[redacted]').slice(0, 300)
       throw new TokenRefused(code, description)
     }
     throw new AppError('provider_bad_answer', {
