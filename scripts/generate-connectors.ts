@@ -112,21 +112,22 @@ function streamRow(stream: Stream): string {
       `\`${stream.name}\``,
       "in the platform's own way",
       stream.incremental ? 'yes' : 'no, always everything',
-      stream.confirmsAbsence ? 'missing from a complete scan' : 'missing from two complete scans',
+      absence(stream),
     ])
   }
-  const { pagination, lookup } = stream
+  const { pagination } = stream
   const size = pagination.type === 'none' ? undefined : pagination.size
   return row([
     `\`${stream.name}\``,
     size === undefined ? pagination.type : `${pagination.type}, ${size} records`,
     stream.incremental ? 'yes' : 'no, always everything',
-    stream.confirmsAbsence
-      ? 'missing from a complete scan'
-      : lookup
-      ? `missing from a complete scan, then asked for by id (${lookup.max} at a time)`
-      : 'missing from two complete scans',
+    absence(stream),
   ])
+}
+
+function absence({ confirmsAbsence, lookup }: Stream): string {
+  if (lookup) return `missing from a complete scan, then asked for by id (${lookup.max} at a time)`
+  return confirmsAbsence ? 'missing from a complete scan' : 'missing from two complete scans'
 }
 
 type Field = {

@@ -152,7 +152,8 @@ $$;
 -- The records a complete scan did not see, after p_after, p_limit of them. { lost_scan: true } when a
 -- database crash emptied what was seen: scan again. Otherwise { live, absent, held, witness, source_ids }.
 -- held: so many are missing that a person must agree (start_sync with allow_mass_delete); witness: a record
--- that was seen, by which a look-up by id can be tried. Reads only, so it takes no lock.
+-- that was seen, by which a look-up by id can be tried. Records from before progress.reaches_back_to count
+-- for nothing here: the scan could not see them. Reads only, so it takes no lock.
 create function public.list_absent(p_sync_log_id uuid, p_lease_token uuid, p_after text default '', p_limit int default 5000)
 returns jsonb
 language plpgsql
@@ -186,6 +187,7 @@ begin
       from %s as held
       left join seen on seen.hash = hashtextextended(held.source_id, 0)
       where held.integration_id = $1 and held.deleted_at is null
+        and (held.source_updated_at < $6) is not true
     ), next as (
       select source_id from live where is_absent and source_id > $3 order by source_id limit $4
     )
@@ -197,7 +199,8 @@ begin
       'source_ids', (select coalesce(jsonb_agg(source_id order by source_id), '[]') from next))
     $sql$, private.stream_table(run.stream))
   into found_absent
-  using run.integration_id, p_sync_log_id, p_after, p_limit, (run.progress ->> 'scan_started_at')::timestamptz;
+  using run.integration_id, p_sync_log_id, p_after, p_limit, (run.progress ->> 'scan_started_at')::timestamptz,
+    (run.progress ->> 'reaches_back_to')::timestamptz;
 
   absent_count := (found_absent ->> 'absent')::bigint;
   select stream.mass_delete_percent into percent

@@ -137,6 +137,28 @@ describe('what a full run did not see', () => {
     expect(await listAbsent(run)).toMatchObject({ live: 2, absent: 0, source_ids: [] })
   })
 
+  it('does not include what is older than the scan reaches, nor counts it for anything', async () => {
+    const { id } = await createIntegration(database)
+    const at = (sourceId: string, day: string) =>
+      product(sourceId, 'first', { updatedAt: `2026-01-${day}T00:00:00Z` })
+    await syncOnce(database, id, [
+      at('1', '01'),
+      at('2', '02'),
+      at('3', '03'),
+      product('4', 'first', { updatedAt: null }),
+    ])
+    const run = await openRun(database, id, { mode: 'full' })
+    await writePage(database, run, [at('3', '03')], {
+      progress: {
+        scanning: true,
+        scan_started_at: scanStartedAt,
+        reaches_back_to: '2026-01-02T00:00:00Z',
+      },
+    })
+
+    expect(await listAbsent(run)).toMatchObject({ live: 3, absent: 2, source_ids: ['2', '4'] })
+  })
+
   it('does not include what is deleted already', async () => {
     const id = await createHolding(['1', '2'])
     const first = await scan(id, products(['1']))

@@ -42,6 +42,8 @@ export type Page = {
   fetched_at: string
   /** For the next run, should this one end well. */
   bookmark?: Place
+  /** Records from before this, RFC 3339, are out of a complete read's reach. */
+  reachesBackTo?: string
 }
 
 /** Sends one call as the account. */
@@ -134,19 +136,12 @@ export function openAccount(options: AccountOptions): Account {
 
   const lookup: Account['lookup'] = async (name, ids) => {
     const stream = findStream(connector, name)
-    if (stream.read || !stream.lookup) {
-      throw new TypeError(`${connector.slug} cannot look up ${name}`)
-    }
-    const { param, max, separator = ',' } = stream.lookup
+    const { max, call: callFor, records: recordsOf } = idLookup(connector, stream)
     const found: unknown[] = []
     for (let start = 0; start < ids.length; start += max) {
       const asked = ids.slice(start, start + max)
-      const first = pageQuery(stream.pagination, null, pageSize(stream.pagination, max))
-      const { body } = await call({
-        path: stream.path,
-        query: { ...stream.query, ...first, [param]: asked.join(separator) },
-      })
-      const records = readRecords(connector, stream, body)
+      const { body } = await call(callFor(asked))
+      const records = recordsOf(body)
       // A platform that ignores the filter answers with its first page: that proves nothing.
       if (records.some((record) => !asked.includes(stream.id(record) ?? asked[0]!))) {
         throw new AppError('provider_bad_answer', {
@@ -197,8 +192,36 @@ function listCall(stream: ListStream, since: string | null, address: (path: stri
   }
 }
 
-function readRecords(connector: Connector, stream: ListStream, body: unknown): unknown[] {
-  const records = stream.records(body)
+/** How the stream asks for certain ids: in words of its list, or in its own. */
+function idLookup(connector: Connector, stream: Stream) {
+  if (stream.read) {
+    if (!stream.lookup) throw noLookup(connector, stream)
+    const { lookup } = stream
+    return {
+      ...lookup,
+      records: (body: unknown) => listOf(connector, stream, lookup.records(body)),
+    }
+  }
+  if (!stream.lookup) throw noLookup(connector, stream)
+  const { param, max, separator = ',' } = stream.lookup
+  const first = pageQuery(stream.pagination, null, pageSize(stream.pagination, max))
+  return {
+    max,
+    call: (ids: string[]): PlatformCall => ({
+      path: stream.path,
+      query: { ...stream.query, ...first, [param]: ids.join(separator) },
+    }),
+    records: (body: unknown) => readRecords(connector, stream, body),
+  }
+}
+
+const noLookup = (connector: Connector, stream: Stream) =>
+  new TypeError(`${connector.slug} cannot look up ${stream.name}`)
+
+const readRecords = (connector: Connector, stream: ListStream, body: unknown) =>
+  listOf(connector, stream, stream.records(body))
+
+function listOf(connector: Connector, stream: Stream, records: unknown): unknown[] {
   if (Array.isArray(records)) return records
   throw new AppError('provider_bad_answer', {
     detail: `${connector.name} answered without a list of ${stream.name}.`,

@@ -12,6 +12,7 @@ import type {
   Values,
 } from './vocabulary/auth.ts'
 import { fillTemplate } from './vocabulary/fill-template.ts'
+import type { RateLimit } from './vocabulary/rate-limit.ts'
 import {
   compileStream,
   type ListedStream,
@@ -42,8 +43,6 @@ export type Failure = {
   /** When to come back, in milliseconds, for `provider_rate_limited`. */
   retryAfterMs?: number
 }
-
-export type RateLimit = { requestsPerSecond: number; burst: number }
 
 /** How the platform signs the webhooks it sends. */
 export type WebhookScheme = 'standard-webhooks'

@@ -51,7 +51,7 @@ const LISTED_AT_ONCE = 5_000
 /** Deletes in parts, each committed with the progress. */
 export async function deleteAbsent(job: Job): Promise<AbsentOutcome> {
   const { db, run, stream } = job
-  const lookup = stream.read ? undefined : stream.lookup
+  const { lookup } = stream
   // a look-up asks for the witness beside the absent
   const partSize = lookup ? Math.max(1, lookup.max - 1) : LISTED_AT_ONCE
   for (;;) {

@@ -20,6 +20,8 @@ export const SyncProgress = z.object({
   bookmark: z.record(z.string(), z.unknown()).nullable().default(null),
   /** The one this run leaves for the next, should it end well. */
   new_bookmark: z.record(z.string(), z.unknown()).nullable().default(null),
+  /** What a full run could not reach: records from before this. Null: it reaches all of them. */
+  reaches_back_to: z.string().nullable().default(null),
   /** The newest `source_updated_at` seen. */
   watermark: z.string().nullable().default(null),
   /** The stream had no rows when the run began, so there is nothing to compare with. */

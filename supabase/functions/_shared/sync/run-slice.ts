@@ -197,6 +197,7 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
         ...place,
         watermark,
         new_bookmark: page.bookmark ?? place.new_bookmark,
+        reaches_back_to: page.reachesBackTo ?? place.reaches_back_to,
         cursor: page.next,
         phase: page.next ? 'pages' : run.mode === 'full' ? 'absent' : 'done',
       }

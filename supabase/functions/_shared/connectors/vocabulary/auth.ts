@@ -24,6 +24,8 @@ export type CheckCall = {
   headers?: Record<string, string>
   /** Sent as JSON. */
   json?: unknown
+  /** Which of the connector's `limits` it counts against, besides the account's own. */
+  limit?: string
   /** The account's name at the platform, if the answer has it. */
   accountName?: (body: unknown) => string | undefined
   /** Facts to keep: they fill `{places}` in addresses as settings do, and `accountId` may read them. */

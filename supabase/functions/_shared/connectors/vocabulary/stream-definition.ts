@@ -83,7 +83,21 @@ export type ReadResult = {
   next: Place | null
   /** Kept when the run ends well, for the next one. The newest given counts. */
   bookmark?: Place
+  /**
+   * RFC 3339, where a complete read shows only so much of the past: an older record that it did not show
+   * is out of reach, not gone. The newest given counts.
+   */
+  reachesBackTo?: string
   total?: number
+}
+
+/** How a stream with calls of its own asks for certain ids. */
+export type IdLookup = {
+  /** Ids that one call may ask for. */
+  max: number
+  call(ids: string[]): PlatformCall
+  /** The records the platform still has, as `read` gives them; anything but a list is a bad answer. */
+  records(body: unknown): unknown
 }
 
 /** Read page by page, where paging has more than one list or more than one call to a page. */
@@ -99,6 +113,8 @@ export type ReadStream<
   read(context: ReadContext<Settings>): Promise<ReadResult>
   /** Left out where the stream can only be read whole. */
   incremental?: { overlapSeconds: number }
+  /** How to ask for certain ids, to confirm that a record is gone before its row ends. */
+  lookup?: IdLookup
   /** False where a complete read may miss a record that is still there; see {@link Stream}. */
   confirmsAbsence?: boolean
   path?: never

@@ -1,0 +1,14 @@
+// At which rate is a platform's window kept, wherever it begins and however the calls fall into it?
+
+/** How fast an account may be called: `burst` calls may come at once, the others a gap apart. */
+export type RateLimit = { requestsPerSecond: number; burst: number }
+
+/**
+ * A rate by which no span of `seconds` sees more than `requests`. What may come at once is taken off what
+ * comes evenly: a burst on top of the full rate would exceed the window it falls into.
+ */
+export function perWindow(
+  { requests, seconds, burst = 1 }: { requests: number; seconds: number; burst?: number },
+): RateLimit {
+  return { requestsPerSecond: (requests - burst) / seconds, burst }
+}
