@@ -195,5 +195,174 @@ select private.register_connectors($json$[
       }
     ],
     "actions": []
+  },
+  {
+    "slug": "x",
+    "name": "X",
+    "description": "Own posts and mentions of an X account; posting, replying and deleting.",
+    "category": "social",
+    "docs_url": "https://docs.x.com/x-api",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "read_back": {
+          "default": 400,
+          "title": "Posts to read back",
+          "description": "How many of the newest own posts, and of the newest mentions, a full sync goes through. X charges for each.",
+          "type": "integer",
+          "minimum": 100,
+          "maximum": 3200
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "oauth2",
+      "type": "object",
+      "properties": {},
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:social_posts",
+      "incremental:social_posts",
+      "action:post",
+      "action:reply",
+      "action:delete_post"
+    ],
+    "streams": [
+      {
+        "name": "social_posts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "post",
+        "title": "Post",
+        "description": "Publishes a post, which may answer or quote another one.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "text": {
+              "type": "string",
+              "minLength": 1
+            },
+            "reply_to": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post to answer"
+            },
+            "quote": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post to quote"
+            }
+          },
+          "required": [
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string"
+            },
+            "permalink": {
+              "type": "string",
+              "format": "uri"
+            }
+          },
+          "required": [
+            "post_id",
+            "permalink"
+          ]
+        }
+      },
+      {
+        "name": "reply",
+        "title": "Reply",
+        "description": "Answers a post.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post to answer"
+            },
+            "text": {
+              "type": "string",
+              "minLength": 1
+            }
+          },
+          "required": [
+            "post_id",
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string"
+            },
+            "permalink": {
+              "type": "string",
+              "format": "uri"
+            }
+          },
+          "required": [
+            "post_id",
+            "permalink"
+          ]
+        }
+      },
+      {
+        "name": "delete_post",
+        "title": "Delete a post",
+        "description": "Deletes one of the account’s own posts.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post"
+            }
+          },
+          "required": [
+            "post_id"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string"
+            },
+            "deleted": {
+              "type": "boolean",
+              "const": true
+            }
+          },
+          "required": [
+            "post_id",
+            "deleted"
+          ]
+        }
+      }
+    ]
   }
 ]$json$::jsonb);

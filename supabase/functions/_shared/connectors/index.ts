@@ -2,10 +2,12 @@
 import type { Connector } from './define-connector.ts'
 import { jsonFeed } from './json-feed.ts'
 import { treez } from './treez.ts'
+import { x } from './x.ts'
 
 export const connectors: readonly Connector[] = [
   jsonFeed,
   treez,
+  x,
 ]
 
 export function findConnector(slug: string): Connector | undefined {
