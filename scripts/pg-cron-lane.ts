@@ -189,8 +189,12 @@ async function checkFunctions(admin: Sql): Promise<void> {
     from pg_proc as function
     join pg_namespace as namespace on namespace.oid = function.pronamespace
     join pg_language as language on language.oid = function.prolang
-    left join (select distinct tgfoid, tgrelid from pg_trigger where not tgisinternal) as trigger on trigger.tgfoid = function.oid
+    left join (
+      select tgfoid, tgrelid, max(tgoldtable::text)::name as old_table, max(tgnewtable::text)::name as new_table
+      from pg_trigger where not tgisinternal group by 1, 2
+    ) as trigger on trigger.tgfoid = function.oid
     cross join lateral plpgsql_check_function_tb(function.oid::regprocedure, coalesce(trigger.tgrelid, 0)::regclass,
+      oldtable => trigger.old_table, newtable => trigger.new_table,
       performance_warnings => false, extra_warnings => true, security_warnings => true) as finding
     where namespace.nspname in ('public', 'private') and language.lanname = 'plpgsql'
       and (function.prorettype <> 'trigger'::regtype or trigger.tgrelid is not null)`

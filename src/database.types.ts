@@ -53,6 +53,81 @@ export type Database = {
           },
         ]
       }
+      'analytics': {
+        Row: {
+          'absent_at': string | null
+          'content_hash': string | null
+          'created_at': string
+          'day': string | null
+          'deleted_at': string | null
+          'dimension': string | null
+          'id': string
+          'integration_id': string
+          'is_rolled_up': boolean
+          'last_synced_at': string | null
+          'metric': string | null
+          'organization_id': string
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'updated_at': string
+          'value': string | null
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'day'?: string | null
+          'deleted_at'?: never
+          'dimension'?: string | null
+          'id'?: string
+          'integration_id': string
+          'is_rolled_up'?: never
+          'last_synced_at'?: string | null
+          'metric'?: string | null
+          'organization_id': string
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+          'value'?: string | null
+        }
+        Update: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'day'?: string | null
+          'deleted_at'?: never
+          'dimension'?: string | null
+          'id'?: string
+          'integration_id'?: string
+          'is_rolled_up'?: never
+          'last_synced_at'?: string | null
+          'metric'?: string | null
+          'organization_id'?: string
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+          'value'?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'analytics_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
       'connectors': {
         Row: {
           'actions': NonNullable<Json>
@@ -101,6 +176,105 @@ export type Database = {
           'updated_at'?: string
         }
         Relationships: []
+      }
+      'contacts': {
+        Row: {
+          'absent_at': string | null
+          'address': Json | null
+          'company': string | null
+          'content_hash': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'email': string | null
+          'first_name': string | null
+          'full_name': string | null
+          'id': string
+          'image_url': string | null
+          'integration_id': string
+          'job_title': string | null
+          'kind': string
+          'last_name': string | null
+          'last_synced_at': string | null
+          'marketing_status': string | null
+          'organization_id': string
+          'person_id': string | null
+          'phone': string | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'tags': (string)[]
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'address'?: Json | null
+          'company'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'email'?: string | null
+          'first_name'?: string | null
+          'full_name'?: string | null
+          'id'?: string
+          'image_url'?: string | null
+          'integration_id': string
+          'job_title'?: string | null
+          'kind'?: string
+          'last_name'?: string | null
+          'last_synced_at'?: string | null
+          'marketing_status'?: string | null
+          'organization_id': string
+          'person_id'?: never
+          'phone'?: string | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'tags'?: (string)[]
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'address'?: Json | null
+          'company'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'email'?: string | null
+          'first_name'?: string | null
+          'full_name'?: string | null
+          'id'?: string
+          'image_url'?: string | null
+          'integration_id'?: string
+          'job_title'?: string | null
+          'kind'?: string
+          'last_name'?: string | null
+          'last_synced_at'?: string | null
+          'marketing_status'?: string | null
+          'organization_id'?: string
+          'person_id'?: never
+          'phone'?: string | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'tags'?: (string)[]
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'contacts_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
       }
       'integrations': {
         Row: {
@@ -178,6 +352,207 @@ export type Database = {
             isOneToOne: false
             referencedRelation: 'organizations'
             referencedColumns: ['id']
+          },
+        ]
+      }
+      'messages': {
+        Row: {
+          'absent_at': string | null
+          'attachments': NonNullable<Json>
+          'body_text': string | null
+          'channel': string | null
+          'content_hash': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'direction': string | null
+          'id': string
+          'integration_id': string
+          'is_read': boolean | null
+          'last_synced_at': string | null
+          'organization_id': string
+          'permalink': string | null
+          'recipients': NonNullable<Json>
+          'reply_to_id': string | null
+          'requires_response': boolean
+          'sender_address': string | null
+          'sender_name': string | null
+          'sent_at': string | null
+          'sentiment_score': number | null
+          'snippet': string | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'subject': string | null
+          'thread_id': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'attachments'?: NonNullable<Json>
+          'body_text'?: string | null
+          'channel'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'direction'?: string | null
+          'id'?: string
+          'integration_id': string
+          'is_read'?: boolean | null
+          'last_synced_at'?: string | null
+          'organization_id': string
+          'permalink'?: string | null
+          'recipients'?: NonNullable<Json>
+          'reply_to_id'?: string | null
+          'requires_response'?: boolean
+          'sender_address'?: string | null
+          'sender_name'?: string | null
+          'sent_at'?: string | null
+          'sentiment_score'?: number | null
+          'snippet'?: string | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'subject'?: string | null
+          'thread_id'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'attachments'?: NonNullable<Json>
+          'body_text'?: string | null
+          'channel'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'direction'?: string | null
+          'id'?: string
+          'integration_id'?: string
+          'is_read'?: boolean | null
+          'last_synced_at'?: string | null
+          'organization_id'?: string
+          'permalink'?: string | null
+          'recipients'?: NonNullable<Json>
+          'reply_to_id'?: string | null
+          'requires_response'?: boolean
+          'sender_address'?: string | null
+          'sender_name'?: string | null
+          'sent_at'?: string | null
+          'sentiment_score'?: number | null
+          'snippet'?: string | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'subject'?: string | null
+          'thread_id'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'messages_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'orders': {
+        Row: {
+          'absent_at': string | null
+          'content_hash': string | null
+          'created_at': string
+          'currency': string | null
+          'customer_email': string | null
+          'customer_source_id': string | null
+          'deleted_at': string | null
+          'description': string | null
+          'id': string
+          'integration_id': string
+          'kind': string
+          'last_synced_at': string | null
+          'line_items': NonNullable<Json>
+          'number': string | null
+          'organization_id': string
+          'placed_at': string | null
+          'refunded_amount': string | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'status': string | null
+          'total_amount': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'currency'?: string | null
+          'customer_email'?: string | null
+          'customer_source_id'?: string | null
+          'deleted_at'?: never
+          'description'?: string | null
+          'id'?: string
+          'integration_id': string
+          'kind'?: string
+          'last_synced_at'?: string | null
+          'line_items'?: NonNullable<Json>
+          'number'?: string | null
+          'organization_id': string
+          'placed_at'?: string | null
+          'refunded_amount'?: string | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'status'?: string | null
+          'total_amount'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'currency'?: string | null
+          'customer_email'?: string | null
+          'customer_source_id'?: string | null
+          'deleted_at'?: never
+          'description'?: string | null
+          'id'?: string
+          'integration_id'?: string
+          'kind'?: string
+          'last_synced_at'?: string | null
+          'line_items'?: NonNullable<Json>
+          'number'?: string | null
+          'organization_id'?: string
+          'placed_at'?: string | null
+          'refunded_amount'?: string | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'status'?: string | null
+          'total_amount'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'orders_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
           },
         ]
       }
@@ -278,6 +653,51 @@ export type Database = {
         }
         Relationships: []
       }
+      'people': {
+        Row: {
+          'company': string | null
+          'contact_count': number
+          'created_at': string
+          'email': string
+          'full_name': string | null
+          'id': string
+          'organization_id': string
+          'phone': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'company'?: string | null
+          'contact_count'?: number
+          'created_at'?: string
+          'email': string
+          'full_name'?: string | null
+          'id': string
+          'organization_id': string
+          'phone'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'company'?: string | null
+          'contact_count'?: number
+          'created_at'?: string
+          'email'?: string
+          'full_name'?: string | null
+          'id'?: string
+          'organization_id'?: string
+          'phone'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'people_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       'products': {
         Row: {
           'absent_at': string | null
@@ -367,6 +787,195 @@ export type Database = {
         Relationships: [
           {
             foreignKeyName: 'products_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'records': {
+        Row: {
+          'absent_at': string | null
+          'collection': string | null
+          'collection_name': string | null
+          'content_hash': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'fields': NonNullable<Json>
+          'id': string
+          'integration_id': string
+          'last_synced_at': string | null
+          'name': string | null
+          'organization_id': string
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'collection'?: string | null
+          'collection_name'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'fields'?: NonNullable<Json>
+          'id'?: string
+          'integration_id': string
+          'last_synced_at'?: string | null
+          'name'?: string | null
+          'organization_id': string
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'collection'?: string | null
+          'collection_name'?: string | null
+          'content_hash'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'fields'?: NonNullable<Json>
+          'id'?: string
+          'integration_id'?: string
+          'last_synced_at'?: string | null
+          'name'?: string | null
+          'organization_id'?: string
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'records_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'social_posts': {
+        Row: {
+          'absent_at': string | null
+          'author_handle': string | null
+          'author_id': string | null
+          'author_name': string | null
+          'body_text': string | null
+          'content_hash': string | null
+          'conversation_id': string | null
+          'created_at': string
+          'deleted_at': string | null
+          'id': string
+          'impression_count': number | null
+          'integration_id': string
+          'is_own': boolean
+          'kind': string
+          'language': string | null
+          'last_synced_at': string | null
+          'like_count': number | null
+          'media_urls': (string)[]
+          'organization_id': string
+          'permalink': string | null
+          'published_at': string | null
+          'quote_count': number | null
+          'reply_count': number | null
+          'reply_to_id': string | null
+          'repost_count': number | null
+          'requires_response': boolean
+          'sentiment_score': number | null
+          'source': string
+          'source_data': Json | null
+          'source_deleted_at': string | null
+          'source_id': string
+          'source_updated_at': string | null
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'absent_at'?: string | null
+          'author_handle'?: string | null
+          'author_id'?: string | null
+          'author_name'?: string | null
+          'body_text'?: string | null
+          'content_hash'?: string | null
+          'conversation_id'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'id'?: string
+          'impression_count'?: number | null
+          'integration_id': string
+          'is_own'?: boolean
+          'kind'?: string
+          'language'?: string | null
+          'last_synced_at'?: string | null
+          'like_count'?: number | null
+          'media_urls'?: (string)[]
+          'organization_id': string
+          'permalink'?: string | null
+          'published_at'?: string | null
+          'quote_count'?: number | null
+          'reply_count'?: number | null
+          'reply_to_id'?: string | null
+          'repost_count'?: number | null
+          'requires_response'?: boolean
+          'sentiment_score'?: number | null
+          'source': string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id': string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Update: {
+          'absent_at'?: string | null
+          'author_handle'?: string | null
+          'author_id'?: string | null
+          'author_name'?: string | null
+          'body_text'?: string | null
+          'content_hash'?: string | null
+          'conversation_id'?: string | null
+          'created_at'?: string
+          'deleted_at'?: never
+          'id'?: string
+          'impression_count'?: number | null
+          'integration_id'?: string
+          'is_own'?: boolean
+          'kind'?: string
+          'language'?: string | null
+          'last_synced_at'?: string | null
+          'like_count'?: number | null
+          'media_urls'?: (string)[]
+          'organization_id'?: string
+          'permalink'?: string | null
+          'published_at'?: string | null
+          'quote_count'?: number | null
+          'reply_count'?: number | null
+          'reply_to_id'?: string | null
+          'repost_count'?: number | null
+          'requires_response'?: boolean
+          'sentiment_score'?: number | null
+          'source'?: string
+          'source_data'?: Json | null
+          'source_deleted_at'?: string | null
+          'source_id'?: string
+          'source_updated_at'?: string | null
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'social_posts_integration_id_organization_id_fkey'
             columns: ['integration_id', 'organization_id']
             isOneToOne: false
             referencedRelation: 'integrations'

@@ -25,6 +25,10 @@ export type {
   SyncStatus,
   SyncType,
 } from '../supabase/functions/_shared/contracts/sync.ts'
+export type { PostalAddress } from '../supabase/functions/_shared/contracts/contacts.ts'
+export type { Attachment, Recipient } from '../supabase/functions/_shared/contracts/messages.ts'
+export type { LineItem } from '../supabase/functions/_shared/contracts/orders.ts'
+export type { PriceTier, ProductVariant } from '../supabase/functions/_shared/contracts/products.ts'
 export type {
   ErrorCode,
   FieldError,

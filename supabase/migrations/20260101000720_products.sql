@@ -1,30 +1,7 @@
 -- Products: items for sale, as a connected store lists them.
 
--- The columns from organization_id to deleted_at are the same in every synced table. A row is a merge of
--- three facts, each of which only moves forward, so that pages and webhooks may arrive in any order:
---   * the newest version read: ordered by (source_updated_at, last_synced_at), where a time ahead of our
---     reading counts as our reading, or one wrong clock would freeze the row; equals by (source_updated_at
---     as given, content_hash)
---   * source_deleted_at: when the platform says it was deleted
---   * absent_at: when a complete read no longer found it
--- deleted_at follows from them.
 create table public.products (
-  id uuid primary key default gen_random_uuid(),
-  organization_id uuid not null,
-  integration_id uuid not null,
-  source text not null, -- connectors.slug
-  source_id text not null,
-  source_data jsonb, -- the record as the platform sent it
-  source_updated_at timestamptz, -- by the platform's clock; null where it does not say
-  content_hash text, -- of the columns and source_data; null: only its deletion is known
-  last_synced_at timestamptz, -- when the version held here was read
-  source_deleted_at timestamptz,
-  absent_at timestamptz,
-  deleted_at timestamptz generated always as (case
-    when last_synced_at is null then coalesce(source_deleted_at, absent_at)
-    when source_deleted_at >= least(source_updated_at, last_synced_at) then source_deleted_at
-    when absent_at >= last_synced_at then absent_at
-  end) stored,
+  like private.synced_record including defaults including generated,
   name text,
   description text,
   brand text,
@@ -37,8 +14,7 @@ create table public.products (
   variants jsonb not null default '[]', -- [{ source_id, name, sku, price_amount, stock_quantity }]
   image_urls text[] not null default '{}',
   stock_quantity text, -- exact decimal
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
+  primary key (id),
   foreign key (integration_id, organization_id) references public.integrations (id, organization_id) on delete cascade,
   constraint products_source_id_is_unique_in_its_integration unique (integration_id, source_id),
   constraint products_read_product_has_a_name check (content_hash is null or name is not null),
@@ -55,3 +31,4 @@ create policy "members read their organization's products"
   on public.products for select to authenticated
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
 grant select on public.products to authenticated, service_role;
+insert into private.stream_tables (stream, table_name) values ('products', 'public.products');

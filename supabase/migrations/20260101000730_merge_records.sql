@@ -1,46 +1,5 @@
 -- The one way records enter any synced table: merged, so that the order of arrival does not matter.
 
--- Which table holds which stream. A stream is added by one row here and one table with the shared columns.
-create table private.stream_tables (
-  stream text primary key,
-  table_name regclass not null unique
-);
-alter table private.stream_tables enable row level security;
-insert into private.stream_tables (stream, table_name) values ('products', 'public.products');
-
-create function private.stream_table(stream text)
-returns regclass
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  found_table regclass := (
-    select known.table_name from private.stream_tables as known where known.stream = stream_table.stream
-  );
-begin
-  if found_table is null then
-    perform private.refuse('stream_not_found', format('No table holds the stream %s.', stream_table.stream));
-  end if;
-  return found_table;
-end;
-$$;
-
--- A stream's own columns: what a record brings beside the columns every synced table shares.
-create function private.record_columns(synced_table regclass)
-returns text[]
-language sql
-stable
-set search_path = ''
-as $$
-  select array_agg(attribute.attname::text order by attribute.attnum)
-  from pg_catalog.pg_attribute as attribute
-  where attribute.attrelid = record_columns.synced_table and attribute.attnum > 0 and not attribute.attisdropped
-    and attribute.attname not in ('id', 'organization_id', 'integration_id', 'source', 'source_id', 'source_data',
-      'source_updated_at', 'content_hash', 'last_synced_at', 'source_deleted_at', 'absent_at', 'deleted_at',
-      'created_at', 'updated_at');
-$$;
-
 create function private.stream_has_rows(integration_id uuid, stream text)
 returns boolean
 language plpgsql

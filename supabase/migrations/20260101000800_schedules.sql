@@ -133,3 +133,7 @@ $$;
 
 select cron.schedule('queue-due-syncs', '* * * * *', 'select private.queue_due_syncs()');
 select cron.schedule('maintain-logs', '17 3 * * *', 'select private.maintain_logs()');
+-- The last five weeks each hour; once a night everything, since a first sync brings years.
+select cron.schedule('roll-up-analytics', '41 * * * *', $$
+  select private.roll_up_analytics(case when extract(hour from now()) = 2 then '-infinity' else current_date - 35 end)
+$$);

@@ -40,6 +40,17 @@ const readOnly = {
   isTenants: true,
 }
 
+/** A table of synced rows: the platform's word, which nobody here may change. */
+function synced(change: string): TableAccess {
+  return {
+    row: ofOrganization,
+    newRow:
+      `(organization_id, integration_id, source, source_id) select :organization_id, :integration_id, 'sample-store', 'made up'`,
+    change,
+    ...readOnly,
+  }
+}
+
 export const ACCESS: Record<string, TableAccess> = {
   organizations: {
     row: 'id = :organization_id',
@@ -112,13 +123,24 @@ export const ACCESS: Record<string, TableAccess> = {
     select: '1 1 1 0 0 - 1 1', // payloads are raw records: not for viewers
     update: '1 1 0 0 0 - - 1',
   },
-  products: {
+  products: synced(`name = 'Renamed'`),
+  contacts: synced(`full_name = 'Renamed'`),
+  people: {
     row: ofOrganization,
     newRow:
-      `(organization_id, integration_id, source, source_id) select :organization_id, :integration_id, 'sample-store', 'made up'`,
-    change: `name = 'Renamed'`,
+      `(id, organization_id, email) select gen_random_uuid(), :organization_id, 'made-up@example.com'`,
+    change: `full_name = 'Renamed'`,
     ...readOnly,
   },
+  messages: synced(`is_read = true`),
+  social_posts: synced(`body_text = 'Rewritten'`),
+  orders: synced(`description = 'Rewritten'`),
+  analytics: {
+    ...synced(`value = '1000'`),
+    newRow: `(organization_id, integration_id, source, source_id, day, metric, value)
+       select :organization_id, :integration_id, 'sample-store', 'made up', '2026-01-01', 'opens', '1'`,
+  },
+  records: synced(`name = 'Renamed'`),
 }
 
 /** Columns that signed-in people may update; where row level security lets them. */

@@ -204,6 +204,11 @@ describe('queue-due-syncs', () => {
         schedule: '* * * * *',
         command: 'select private.queue_due_syncs()',
       },
+      {
+        jobname: 'roll-up-analytics',
+        schedule: '41 * * * *',
+        command: expect.stringContaining('select private.roll_up_analytics('),
+      },
     ])
   })
 })

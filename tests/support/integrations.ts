@@ -1,5 +1,6 @@
 // What is connected? Sample connectors, and integrations made the way the functions make them.
 import { randomUUID } from 'node:crypto'
+import { STREAMS } from '../../supabase/functions/_shared/connectors/vocabulary/streams.ts'
 import type { TestDatabase } from './database.ts'
 import { createOrganization, createPerson } from './people.ts'
 
@@ -22,16 +23,27 @@ export type IntegrationRow = {
 export const sampleStore = 'sample-store'
 /** Reads products; can only read everything. */
 export const sampleFeed = 'sample-feed'
+/** Reads every stream there is. */
+export const sampleSuite = 'sample-suite'
 
 async function ensureSampleConnectors({ owner: sql }: TestDatabase): Promise<void> {
-  for (const [slug, incremental] of [[sampleStore, true], [sampleFeed, false]] as const) {
+  const connectors = [
+    { slug: sampleStore, incremental: true, streams: ['products'] },
+    { slug: sampleFeed, incremental: false, streams: ['products'] },
+    { slug: sampleSuite, incremental: true, streams: Object.keys(STREAMS) },
+  ]
+  for (const { slug, incremental, streams } of connectors) {
     await sql`
       insert into public.connectors (
         slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, streams
       )
       values (
         ${slug}, ${slug}, 'For tests.', 'pos', 'https://example.com', '{api_key}', '{"type": "object"}', '{"type": "object"}',
-        ${sql.json([{ name: 'products', direction: 'in', incremental, detects_deletes: true }])}
+        ${
+      sql.json(
+        streams.map((name) => ({ name, direction: 'in', incremental, detects_deletes: true })),
+      )
+    }
       )
       on conflict do nothing`
   }

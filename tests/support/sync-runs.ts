@@ -53,6 +53,9 @@ export type ProductRecord = {
   [column: string]: unknown
 }
 
+/** What every record of a page has, whatever its stream. */
+export type PageRecord = Pick<ProductRecord, 'source_id' | 'content_hash'>
+
 export type PageResult = {
   committed: boolean
   differing?: number[]
@@ -159,7 +162,7 @@ export const lease = (run: ClaimedRun) => ({
 /** Arguments of `write_sync_page` for one batch. `ask`: without its records, as the engine asks first. */
 export function page(
   run: ClaimedRun,
-  records: ProductRecord[],
+  records: PageRecord[],
   options: {
     ask?: boolean
     number?: number
@@ -184,7 +187,7 @@ export function page(
 export function writePage(
   { call }: TestDatabase,
   run: ClaimedRun,
-  records: ProductRecord[],
+  records: PageRecord[],
   options: Parameters<typeof page>[2] = {},
 ): Promise<PageResult> {
   return call('service_role', 'write_sync_page', page(run, records, options))
@@ -208,7 +211,7 @@ export function finishRun(
 export async function syncOnce(
   database: TestDatabase,
   integrationId: string,
-  records: ProductRecord[],
+  records: PageRecord[],
   options: Parameters<typeof startSync>[2] = {},
 ): Promise<SyncLogRow> {
   const run = await openRun(database, integrationId, options)
