@@ -1,11 +1,13 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
 import type { Connector } from './define-connector.ts'
 import { jsonFeed } from './json-feed.ts'
+import { linkedin } from './linkedin.ts'
 import { treez } from './treez.ts'
 import { x } from './x.ts'
 
 export const connectors: readonly Connector[] = [
   jsonFeed,
+  linkedin,
   treez,
   x,
 ]
