@@ -14,6 +14,7 @@ export default defineConfig({
           include: ['tests/unit/**/*.test.ts', 'tests/connectors/**/*.test.ts'],
           sequence: { groupOrder: 0 },
           maxWorkers: 2,
+          testTimeout: 20_000, // some build the package or start processes, which a busy machine does slowly
         },
       },
       {

@@ -28,6 +28,7 @@ import { startNet } from './stack/background/net.ts'
 import { freePort } from './stack/free-port.ts'
 import { applyMigrations } from './stack/migrations.ts'
 import { projectDir } from './stack/project.ts'
+import { testEnvironment } from '../tests/support/environment.ts'
 
 const bin = '/usr/lib/postgresql/15/bin'
 const extensionDir = '/usr/share/postgresql/15/extension'
@@ -280,10 +281,7 @@ async function openWorkerDoor(db: Database, treezUrl: string) {
       db,
       clock: systemClock,
       log: createLog({}, () => {}),
-      environment: {
-        CONNECTOR_OVERRIDES: { treez: { baseUrl: treezUrl } },
-        PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true,
-      },
+      environment: testEnvironment({ CONNECTOR_OVERRIDES: { treez: { baseUrl: treezUrl } } }),
     }, { wallMs: 30_000, records: 10_000 }).catch((error: unknown) => door.failure = error)
   })
   async function close() {

@@ -1229,6 +1229,45 @@ export type Database = {
         }
         Returns: Json
       }
+      'begin_action': {
+        Args: {
+          'p_action': string
+          'p_action_id': string
+          'p_actor_id': string
+          'p_idempotency_key': string
+          'p_input_hash': string
+          'p_integration_id': string
+        }
+        Returns: Json
+      }
+      'begin_oauth': {
+        Args: {
+          'p_code_challenge': string
+          'p_code_verifier': string
+          'p_connector': string
+          'p_finished_by': string
+          'p_integration_id': string
+          'p_name': string
+          'p_organization_id': string
+          'p_redirect_uri': string
+          'p_return_url': string
+          'p_settings': Json
+          'p_state_hash': string
+          'p_sync_interval_minutes': number
+          'p_user_id': string
+        }
+        Returns: string
+      }
+      'begin_token_refresh': {
+        Args: {
+          'p_generation': number
+          'p_integration_id': string
+          'p_lease_token': string
+          'p_refused'?: boolean
+        }
+        Returns: Json
+      }
+      'claim_due_checks': { Args: { 'p_limit'?: number }; Returns: Json }
       'claim_sync_run': {
         Args: { 'p_lease_seconds'?: number; 'p_lease_token'?: string; 'p_sync_log_id'?: string }
         Returns: Json
@@ -1247,6 +1286,50 @@ export type Database = {
           'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number
           'p_token_expires_at'?: string
+        }
+        Returns: {
+          'account': NonNullable<Json>
+          'connected_at': string | null
+          'connector': string
+          'consecutive_failures': number
+          'created_at': string
+          'created_by': string | null
+          'disconnected_at': string | null
+          'external_account_id': string | null
+          'id': string
+          'last_checked_at': string | null
+          'last_error': Json | null
+          'last_synced_at': string | null
+          'name': string
+          'organization_id': string
+          'settings': NonNullable<Json>
+          'status': string
+          'sync_interval_minutes': number
+          'updated_at': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'integrations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'connect_oauth_integration': {
+        Args: {
+          'p_access_token': string
+          'p_account': Json
+          'p_actor_id': string
+          'p_connector': string
+          'p_expires_in_seconds': number
+          'p_external_account_id': string
+          'p_integration_id': string
+          'p_name': string
+          'p_organization_id': string
+          'p_refresh_token': string
+          'p_scope': string
+          'p_settings': Json
+          'p_streams': (string)[]
+          'p_sync_interval_minutes': number
         }
         Returns: {
           'account': NonNullable<Json>
@@ -1301,7 +1384,12 @@ export type Database = {
         Returns: Json
       }
       'disconnect_integration': {
-        Args: { 'p_actor_id'?: string; 'p_delete_data'?: boolean; 'p_integration_id': string }
+        Args: {
+          'p_actor_id'?: string
+          'p_delete_data'?: boolean
+          'p_integration_id': string
+          'p_revoked'?: boolean
+        }
         Returns: {
           'account': NonNullable<Json>
           'connected_at': string | null
@@ -1328,6 +1416,20 @@ export type Database = {
           isOneToOne: true
           isSetofReturn: false
         }
+      }
+      'fail_token_refresh': {
+        Args: {
+          'p_answered': boolean
+          'p_error': Json
+          'p_generation': number
+          'p_integration_id': string
+          'p_is_final': boolean
+        }
+        Returns: undefined
+      }
+      'finish_action': {
+        Args: { 'p_action_id': string; 'p_detail'?: Json; 'p_result': Json; 'p_status': string }
+        Returns: undefined
       }
       'finish_sync_run': {
         Args: {
@@ -1378,6 +1480,7 @@ export type Database = {
         }
         Returns: Json
       }
+      'list_checkable_integrations': { Args: { 'p_organization_id': string }; Returns: Json }
       'list_open_sync_errors': {
         Args: {
           'p_after'?: string
@@ -1390,6 +1493,8 @@ export type Database = {
       }
       'next_sync_run_at': { Args: Record<PropertyKey, never>; Returns: string }
       'open_integration': { Args: { 'p_integration_id': string }; Returns: Json }
+      'open_oauth': { Args: { 'p_browser_hash': string; 'p_state_hash': string }; Returns: Json }
+      'read_oauth_tokens': { Args: { 'p_integration_id': string }; Returns: Json }
       'read_sync_log': {
         Args: { 'p_sync_log_id': string }
         Returns: {
@@ -1467,6 +1572,10 @@ export type Database = {
         Args: { 'p_key': string; 'p_outcome': string; 'p_retry_after_ms'?: number }
         Returns: undefined
       }
+      'require_reconnect': {
+        Args: { 'p_error': Json; 'p_integration_id': string }
+        Returns: undefined
+      }
       'restart_sync_run': {
         Args: { 'p_full'?: boolean; 'p_lease_token': string; 'p_sync_log_id': string }
         Returns: undefined
@@ -1479,6 +1588,18 @@ export type Database = {
           'p_integration_id': string
         }
         Returns: undefined
+      }
+      'save_token_refresh': {
+        Args: {
+          'p_access_token': string
+          'p_account': Json
+          'p_expires_in_seconds': number
+          'p_generation': number
+          'p_integration_id': string
+          'p_refresh_token': string
+          'p_scope': string
+        }
+        Returns: Json
       }
       'start_sync': {
         Args: {
@@ -1559,6 +1680,10 @@ export type Database = {
           isOneToOne: true
           isSetofReturn: false
         }
+      }
+      'use_oauth_state': {
+        Args: { 'p_browser_hash'?: string; 'p_state_hash': string; 'p_user_id'?: string }
+        Returns: Json
       }
       'write_sync_page': {
         Args: {

@@ -7,11 +7,14 @@ import { Syncs } from './syncs.ts'
 
 export type { ErrorSummary } from '../supabase/functions/_shared/contracts/contract.ts'
 export type {
+  ConnectorAction,
   ConnectorInfo,
   ConnectorStream,
   JsonSchema,
 } from '../supabase/functions/_shared/contracts/connectors.ts'
 export type {
+  ActionResult,
+  Authorization,
   Integration,
   IntegrationCheck,
   IntegrationStatus,
@@ -35,7 +38,7 @@ export type {
   NextStep,
 } from '../supabase/functions/_shared/platform/errors.ts'
 export type { Database } from './database.types.ts'
-export type { IntegrationQuery } from './integrations.ts'
+export type { ConnectByCredentials, ConnectBySignIn, IntegrationQuery } from './integrations.ts'
 export type { Invitation, Member, Organization, Role } from './organizations.ts'
 export type { Page } from './read-page.ts'
 export { PlugboardError, type PlugboardErrorCode, type Result } from './result.ts'

@@ -1,12 +1,18 @@
 // Integrations: an organization's connected accounts on outside platforms.
 import type { z } from 'zod'
 import {
+  type ActionResult,
+  actOnIntegration,
+  type Authorization,
   checkIntegration,
+  checkIntegrations,
   connectIntegration,
   disconnectIntegration,
+  finishSignIn,
   Integration,
   type IntegrationCheck,
   type IntegrationStatus,
+  reconnectIntegration,
   updateIntegration,
 } from '../supabase/functions/_shared/contracts/integrations.ts'
 import { callFunction } from './call-function.ts'
@@ -22,6 +28,18 @@ export type IntegrationQuery = Page & {
   connector?: string | undefined
   status?: IntegrationStatus | IntegrationStatus[] | undefined
 }
+
+type ConnectInput = z.input<typeof connectIntegration.request>
+
+/** For platforms that give keys. */
+export type ConnectByCredentials =
+  & Omit<ConnectInput, 'credentials' | 'return_url' | 'finish_in'>
+  & { credentials: Record<string, unknown> }
+
+/** For platforms where the owner signs in. */
+export type ConnectBySignIn =
+  & Omit<ConnectInput, 'credentials' | 'return_url'>
+  & { return_url: string }
 
 export class Integrations {
   readonly #supabase: AppSupabaseClient
@@ -58,13 +76,19 @@ export class Integrations {
    * and never come out. An account that was connected before keeps its integration and its data.
    * Owners and managers may.
    *
+   * Where the owner signs in at the platform (`x-auth-type` is `oauth2`), give `return_url` instead of
+   * credentials, and open the `authorization_url` that is answered. The page at `return_url` gets
+   * `integration_id`, or `error` with a code and `error_description`.
+   *
    * @param input.settings As the connector's `settings_schema` describes them.
    * @param input.credentials As the connector's `credentials_schema` describes them.
+   * @param input.return_url One of the pages in the secret `PLUGBOARD_RETURN_URLS`.
    * @param input.name What the platform calls the account when left out.
    * @param input.sync_interval_minutes 1 to 10080 (a week); 60 when left out.
    * @returns `error.code` is `invalid_settings` or `invalid_credentials` when a field is wrong
    *   (`error.errors` names it) or the platform refused them; `organization_not_found`,
-   *   `not_a_manager`, `connector_not_found`, `sign_in_not_supported`, `private_network_refused`, a
+   *   `not_a_manager`, `connector_not_found`, `sign_in_required`, `oauth_client_missing`,
+   *   `return_url_refused`, `private_network_refused`, a
    *   `provider_…` code or `circuit_open` when the platform could not be asked, or a transport code.
    * @example
    * const { data: integration, error } = await plugboard.integrations.connect({
@@ -73,12 +97,82 @@ export class Integrations {
    *   settings: { dispensary: 'downtown' },
    *   credentials: { client_id, api_key },
    * })
+   * @example
+   * const { data: authorization, error } = await plugboard.integrations.connect({
+   *   organization_id,
+   *   connector: 'hubspot',
+   *   settings: {},
+   *   return_url: 'https://app.example.com/integrations',
+   * })
+   * if (authorization) location.assign(authorization.authorization_url)
    */
+  connect(input: ConnectByCredentials, options?: CallOptions): Promise<Result<Integration>>
+  connect(input: ConnectBySignIn, options?: CallOptions): Promise<Result<Authorization>>
   connect(
-    input: z.input<typeof connectIntegration.request>,
+    input: ConnectByCredentials | ConnectBySignIn,
+    options?: CallOptions,
+  ): Promise<Result<Integration | Authorization>> {
+    return callFunction(this.#supabase, connectIntegration, input, options)
+  }
+
+  /**
+   * Lets the owner sign in again: the integration keeps its id, settings, cursors and data. Owners and
+   * managers may.
+   *
+   * @returns Where to send the browser, as {@link connect} does. `error.code` is `integration_not_found`,
+   *   `not_a_manager`, `credentials_required` (it is connected with credentials: {@link update} them),
+   *   `oauth_client_missing`, `return_url_refused` or a transport code.
+   */
+  reconnect(
+    input: z.input<typeof reconnectIntegration.request>,
+    options?: CallOptions,
+  ): Promise<Result<Authorization>> {
+    return callFunction(this.#supabase, reconnectIntegration, input, options)
+  }
+
+  /**
+   * Ends a sign-in that came back to the app's own page (`finish_in: 'app'`). Only the user who began it may.
+   *
+   * @param input.parameters The whole query the page was opened with, as it came.
+   * @returns The connected integration. `error.code` is `oauth_denied`, `oauth_state_expired`,
+   *   `oauth_state_used`, `oauth_state_not_yours`, `oauth_state_unknown`, `oauth_account_mismatch`,
+   *   `oauth_scope_missing`, `oauth_exchange_failed`, `oauth_response_invalid`, a code of {@link connect} or a
+   *   transport code.
+   * @example
+   * const parameters = Object.fromEntries(new URLSearchParams(location.search))
+   * const { data: integration, error } = await plugboard.integrations.finishSignIn({ parameters })
+   */
+  finishSignIn(
+    input: z.input<typeof finishSignIn.request>,
     options?: CallOptions,
   ): Promise<Result<Integration>> {
-    return callFunction(this.#supabase, connectIntegration, input, options)
+    return callFunction(this.#supabase, finishSignIn, input, options)
+  }
+
+  /**
+   * Does something at the platform: one of the connector's `actions`. Owners and managers may. It is written
+   * into the activity log, whatever comes of it.
+   *
+   * @param input.input As the action's `input_schema` describes it.
+   * @param input.dry_run `true` sends nothing and answers what would be sent.
+   * @param input.idempotency_key The same key again answers what the first call came to.
+   * @returns What the platform refuses is `data` with `status: 'failed'` and `error`. `unknown` means that no
+   *   answer came and that it may have been done: look before doing it again. The result's own
+   *   `error.code` is `action_not_found` or `invalid_input` (`error.errors` names the fields),
+   *   `integration_not_found`, `not_a_manager`, `integration_disconnected`, `integration_paused`,
+   *   `reconnect_required`, `action_in_progress`, `idempotency_key_reused` or a transport code.
+   * @example
+   * const { data, error } = await plugboard.integrations.act({
+   *   integration_id,
+   *   action: 'post_message',
+   *   input: { channel: 'C024BE91L', text: 'Open again from 9 am' },
+   * })
+   */
+  act(
+    input: z.input<typeof actOnIntegration.request>,
+    options?: CallOptions,
+  ): Promise<Result<ActionResult>> {
+    return callFunction(this.#supabase, actOnIntegration, input, options)
   }
 
   /**
@@ -123,5 +217,18 @@ export class Integrations {
     options?: CallOptions,
   ): Promise<Result<IntegrationCheck>> {
     return callFunction(this.#supabase, checkIntegration, input, options)
+  }
+
+  /**
+   * Checks every connected account of an organization now, a few at a time. Owners and managers may.
+   *
+   * @returns One check an account; `unchecked` are those that were not reached while the caller waits.
+   *   `error.code` is `organization_not_found`, `not_a_manager` or a transport code.
+   */
+  checkAll(
+    input: z.input<typeof checkIntegrations.request>,
+    options?: CallOptions,
+  ): Promise<Result<z.output<typeof checkIntegrations.response>>> {
+    return callFunction(this.#supabase, checkIntegrations, input, options)
   }
 }

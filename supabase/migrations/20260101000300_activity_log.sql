@@ -15,7 +15,7 @@ create table public.activity_logs (
   primary key (created_at, id),
   constraint activity_logs_actor_type_is_known check (actor_type in ('user', 'service', 'system')),
   constraint activity_logs_user_is_named check (actor_type <> 'user' or actor_id is not null),
-  constraint activity_logs_outcome_is_known check (outcome in ('success', 'partial', 'failure'))
+  constraint activity_logs_outcome_is_known check (outcome in ('success', 'partial', 'failure', 'unknown'))
 ) partition by range (created_at);
 comment on table public.activity_logs is 'Audit trail, newest month first; kept 13 months.';
 create index activity_logs_organization_id_created_at_idx on public.activity_logs (organization_id, created_at desc);

@@ -25,7 +25,7 @@ create table public.integrations (
   unique (id, organization_id),
   constraint integrations_account_is_connected_once unique (organization_id, connector, external_account_id),
   constraint integrations_name_is_1_to_200_characters check (length(btrim(name)) between 1 and 200),
-  constraint integrations_status_is_known check (status in ('pending', 'connected', 'paused', 'error', 'disconnected')),
+  constraint integrations_status_is_known check (status in ('pending', 'connected', 'paused', 'error', 'needs_reconnect', 'disconnected')),
   constraint integrations_settings_is_an_object check (jsonb_typeof(settings) = 'object'),
   constraint integrations_account_is_an_object check (jsonb_typeof(account) = 'object'),
   constraint integrations_interval_is_1_minute_to_7_days check (sync_interval_minutes between 1 and 10080),
@@ -96,9 +96,11 @@ declare
 begin
   if action is not null then
     perform private.record_activity(subject.organization_id, action, 'integration', subject.id::text,
-      jsonb_strip_nulls(jsonb_build_object('connector', subject.connector, 'name', subject.name,
-        'error', case when action = 'integration.failed' then new.last_error end)),
-      case when action = 'integration.failed' then 'failure' else 'success' end, actor);
+      case when action = 'integration.disconnected'
+        then coalesce(nullif(current_setting('plugboard.disconnect_detail', true), '')::jsonb, '{}') else '{}' end
+      || jsonb_strip_nulls(jsonb_build_object('connector', subject.connector, 'name', subject.name,
+        'error', case when action in ('integration.failed', 'integration.needs_reconnect') then new.last_error end)),
+      case when action in ('integration.failed', 'integration.needs_reconnect') then 'failure' else 'success' end, actor);
   end if;
   return null;
 end;
@@ -246,9 +248,10 @@ $$;
 grant execute on function
   public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz, jsonb, text[]) to service_role;
 
--- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise.
+-- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise. p_revoked:
+-- whether the platform took back what its owner had granted; null where there was nothing to take back.
 create function public.disconnect_integration(
-  p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null
+  p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null, p_revoked boolean default null
 )
 returns public.integrations
 language plpgsql
@@ -260,6 +263,8 @@ declare
   left_over public.integrations;
 begin
   perform private.act_as(p_actor_id);
+  perform set_config('plugboard.disconnect_detail',
+    jsonb_strip_nulls(jsonb_build_object('revoked', p_revoked, 'data_deleted', p_delete_data))::text, true);
   update public.integrations set status = 'disconnected', disconnected_at = now()
   where id = p_integration_id
   returning * into left_over;
@@ -275,31 +280,34 @@ begin
   return left_over;
 end;
 $$;
-grant execute on function public.disconnect_integration(uuid, boolean, uuid) to service_role;
+grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean) to service_role;
 
 -- What the engine needs to speak to an account, credentials in the clear.
 -- { integration, credentials_id, credentials, token: { access_token, expires_at } | null }, or null when unknown.
+-- The token of a sign-in has generation and refresh_at besides.
 create function public.open_integration(p_integration_id uuid)
 returns jsonb
-language sql
+language plpgsql -- which looks at the grants' table only when it runs: it is made after this one
 stable
 security definer
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return (select jsonb_build_object(
     'integration', to_jsonb(integration),
     'credentials_id', held.credentials_secret_id,
     'credentials', (
       select secret.decrypted_secret::jsonb from vault.decrypted_secrets as secret where secret.id = held.credentials_secret_id
     ),
-    'token', (
+    'token', coalesce(private.describe_grant_token(integration.id), (
       select jsonb_build_object('access_token', secret.decrypted_secret, 'expires_at', held.token_expires_at)
       from vault.decrypted_secrets as secret where secret.id = held.token_secret_id
-    )
+    ))
   )
   from public.integrations as integration
   left join private.integration_credentials as held on held.integration_id = integration.id
-  where integration.id = p_integration_id;
+  where integration.id = p_integration_id);
+end;
 $$;
 grant execute on function public.open_integration(uuid) to service_role;
 
@@ -323,6 +331,20 @@ begin
 end;
 $$;
 grant execute on function public.save_integration_token(uuid, text, timestamptz, uuid) to service_role;
+
+-- The accounts of an organization that a check can be asked of: [{ id, name }].
+create function public.list_checkable_integrations(p_organization_id uuid)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('id', integration.id, 'name', integration.name) order by integration.created_at), '[]')
+  from public.integrations as integration
+  where integration.organization_id = p_organization_id and integration.status not in ('disconnected', 'pending');
+$$;
+grant execute on function public.list_checkable_integrations(uuid) to service_role;
 
 -- The outcome of a check call. An error the owner has to mend puts the integration into error; a
 -- good check takes it out again.

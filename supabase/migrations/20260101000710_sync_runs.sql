@@ -47,6 +47,8 @@ begin
     perform private.refuse('integration_disconnected', format('%s is not connected: connect the account first.', integration.name));
   elsif integration.status = 'paused' then
     perform private.refuse('integration_paused', format('%s is paused: resume it first.', integration.name));
+  elsif integration.status = 'needs_reconnect' then
+    perform private.refuse('reconnect_required', format('The owner of %s has to sign in again first.', integration.name));
   end if;
   -- the lock makes two callers take turns, so that both get the same run
   select * into stream from public.sync_streams
@@ -177,9 +179,13 @@ begin
 
   -- asked for at the very moment the integration was disconnected or paused
   select integration.status into held_status from public.integrations as integration where integration.id = run.integration_id;
-  if held_status in ('disconnected', 'paused') then
-    perform private.end_open_runs(run.integration_id, 'integration_' || held_status,
-      format('The integration was %s while this run was open.', held_status));
+  if held_status in ('disconnected', 'paused', 'needs_reconnect') then
+    perform private.end_open_runs(run.integration_id,
+      case held_status when 'needs_reconnect' then 'reconnect_required' else 'integration_' || held_status end,
+      case held_status
+        when 'needs_reconnect' then 'The owner has to sign in again before this run can go on.'
+        else format('The integration was %s while this run was open.', held_status)
+      end);
     return null;
   end if;
   -- five tries at the same place: the sixth would end the same way

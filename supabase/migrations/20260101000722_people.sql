@@ -129,18 +129,17 @@ begin
   elsif tg_op = 'DELETE' then
     touched := array(select distinct person_id from old_rows where person_id is not null);
   else
-    -- Set operations and no join: a plan made for an update of nothing, and kept, would join row by row.
+    -- Grouped and not joined: a plan made for an update of nothing, and kept, would join row by row.
     touched := array(
-      select changed.person_id
+      select distinct changed.person_id
       from (
-        (select id, person_id, full_name, first_name, last_name, phone, company, deleted_at, source_updated_at, last_synced_at from old_rows
-          except select id, person_id, full_name, first_name, last_name, phone, company, deleted_at, source_updated_at, last_synced_at from new_rows)
-        union all
-        (select id, person_id, full_name, first_name, last_name, phone, company, deleted_at, source_updated_at, last_synced_at from new_rows
-          except select id, person_id, full_name, first_name, last_name, phone, company, deleted_at, source_updated_at, last_synced_at from old_rows)
+        select side.person_id
+        from (select * from old_rows union all select * from new_rows) as side
+        group by side.id, side.person_id, side.full_name, side.first_name, side.last_name, side.phone, side.company,
+          side.deleted_at, side.source_updated_at, side.last_synced_at
+        having count(*) = 1
       ) as changed
-      where changed.person_id is not null
-      group by changed.person_id);
+      where changed.person_id is not null);
   end if;
   if cardinality(touched) > 0 then
     insert into private.stale_people (person_ids) values (touched);

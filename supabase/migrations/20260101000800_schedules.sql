@@ -6,7 +6,7 @@ create table private.worker_wakes (
   rung_at timestamptz
 );
 alter table private.worker_wakes enable row level security;
-insert into private.worker_wakes (worker) values ('sync');
+insert into private.worker_wakes (worker) values ('sync'), ('integrations');
 
 -- Rings a worker's doorbell after this transaction commits. One ring is enough until the worker has come
 -- up; a lost ring is repeated by the minute's job. Without the Vault secrets plugboard_functions_url and
@@ -112,6 +112,47 @@ begin
 end;
 $$;
 
+-- Hands out accounts whose hourly check is due, as a list of ids. last_checked_at moves here already, so that nobody
+-- checks twice and a worker that dies costs one check.
+create function public.claim_due_checks(p_limit int default 20)
+returns jsonb
+language sql
+security definer
+set search_path = ''
+as $$
+  with claimed as (
+    update public.integrations as claimed set last_checked_at = clock_timestamp()
+    where claimed.id = any (array(
+      select due.id from public.integrations as due
+      where due.status in ('connected', 'error')
+        and coalesce(due.last_checked_at, due.connected_at) < now() - interval '1 hour'
+      order by due.last_checked_at nulls first
+      limit p_limit
+      for update skip locked
+    ))
+    returning claimed.id
+  )
+  select coalesce(jsonb_agg(claimed.id), '[]') from claimed;
+$$;
+grant execute on function public.claim_due_checks(int) to service_role;
+
+-- Rings for the accounts whose check is due, and ends actions whose worker died.
+create function private.look_after_integrations()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform private.end_lost_actions();
+  if exists (
+    select 1 from public.integrations as due
+    where due.status in ('connected', 'error') and coalesce(due.last_checked_at, due.connected_at) < now() - interval '1 hour'
+  ) then
+    perform private.wake_worker('integrations');
+  end if;
+end;
+$$;
+
 -- Keeps partitions ahead of time and takes away what is past its retention.
 create function private.maintain_logs()
 returns void
@@ -123,6 +164,8 @@ begin
   perform private.drop_old_partitions('public.activity_logs', interval '13 months');
   delete from public.sync_logs where finished_at < now() - interval '90 days';
   delete from public.sync_errors where resolved_at < now() - interval '90 days';
+  delete from private.integration_actions where finished_at < now() - interval '30 days';
+  delete from private.oauth_states where expires_at < now() - interval '1 day';
   delete from private.sync_seen as seen
   where not exists (select 1 from private.sync_runs as run where run.sync_log_id = seen.sync_log_id);
   delete from private.request_budgets
@@ -132,6 +175,7 @@ end;
 $$;
 
 select cron.schedule('queue-due-syncs', '* * * * *', 'select private.queue_due_syncs()');
+select cron.schedule('look-after-integrations', '* * * * *', 'select private.look_after_integrations()');
 select cron.schedule('maintain-logs', '17 3 * * *', 'select private.maintain_logs()');
 -- The last five weeks each hour; once a night everything, since a first sync brings years.
 select cron.schedule('roll-up-analytics', '41 * * * *', $$

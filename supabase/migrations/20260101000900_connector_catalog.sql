@@ -2,6 +2,303 @@
 
 select private.register_connectors($json$[
   {
+    "slug": "airtable",
+    "name": "Airtable",
+    "description": "Contacts and rows of any table of an Airtable base; writes and deletes rows.",
+    "category": "productivity",
+    "docs_url": "https://airtable.com/developers/web/api/introduction",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "base_id": {
+          "type": "string",
+          "pattern": "^app[A-Za-z0-9]+$",
+          "title": "Base",
+          "description": "The part of the base’s address that begins with \"app\"."
+        },
+        "auth": {
+          "default": "oauth",
+          "title": "Sign-in",
+          "description": "oauth: at Airtable. personal_access_token: a token you make there.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "personal_access_token"
+          ]
+        },
+        "contacts": {
+          "title": "Contacts",
+          "description": "The table that holds contacts, and which of its fields (names or ids) is what.",
+          "type": "object",
+          "properties": {
+            "table": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Table",
+              "description": "Id (tbl…) or name."
+            },
+            "email": {
+              "title": "Email",
+              "type": "string",
+              "minLength": 1
+            },
+            "first_name": {
+              "title": "First name",
+              "type": "string",
+              "minLength": 1
+            },
+            "last_name": {
+              "title": "Last name",
+              "type": "string",
+              "minLength": 1
+            },
+            "full_name": {
+              "title": "Full name",
+              "type": "string",
+              "minLength": 1
+            },
+            "phone": {
+              "title": "Phone",
+              "type": "string",
+              "minLength": 1
+            },
+            "company": {
+              "title": "Company",
+              "type": "string",
+              "minLength": 1
+            },
+            "job_title": {
+              "title": "Job title",
+              "type": "string",
+              "minLength": 1
+            },
+            "tags": {
+              "title": "Tags",
+              "type": "string",
+              "minLength": 1
+            },
+            "last_modified": {
+              "title": "Last modified time",
+              "type": "string",
+              "minLength": 1
+            }
+          },
+          "required": [
+            "table"
+          ],
+          "additionalProperties": false
+        },
+        "tables": {
+          "default": [],
+          "title": "Tables",
+          "description": "Ids (tbl…) or names of tables whose rows are synced as records.",
+          "maxItems": 50,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "minLength": 1
+          }
+        },
+        "last_modified_field": {
+          "title": "Last modified field",
+          "description": "Name of the \"Last modified time\" field of those tables that have one.",
+          "type": "string",
+          "minLength": 1
+        }
+      },
+      "required": [
+        "base_id"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "personal_access_token",
+          "x-when": {
+            "auth": "personal_access_token"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "token": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Personal access token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "sync_in:records",
+      "incremental:contacts",
+      "incremental:records",
+      "action:upsert_records",
+      "action:delete_records"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      },
+      {
+        "name": "records",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_records",
+        "title": "Write rows",
+        "description": "Changes the row in which the merge fields have the same values, or makes a new one; ten rows a call. Fields that are not named stay as they are.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "table": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Table",
+              "description": "Id (tbl…) or name."
+            },
+            "merge_on": {
+              "minItems": 1,
+              "maxItems": 3,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1
+              },
+              "title": "Merge fields",
+              "description": "Names of the fields that tell a row from every other."
+            },
+            "records": {
+              "minItems": 1,
+              "maxItems": 1000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "propertyNames": {
+                  "type": "string"
+                },
+                "additionalProperties": {}
+              },
+              "title": "Rows",
+              "description": "Cells by field name; null empties one."
+            },
+            "typecast": {
+              "default": false,
+              "title": "Typecast",
+              "description": "Airtable makes text fit the field, and new choices where a select lacks them.",
+              "type": "boolean"
+            }
+          },
+          "required": [
+            "table",
+            "merge_on",
+            "records"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "created": {
+              "type": "array",
+              "items": {
+                "type": "string"
+              },
+              "description": "Ids of the new rows"
+            },
+            "updated": {
+              "type": "array",
+              "items": {
+                "type": "string"
+              },
+              "description": "Ids of the rows that were there"
+            }
+          },
+          "required": [
+            "created",
+            "updated"
+          ]
+        }
+      },
+      {
+        "name": "delete_records",
+        "title": "Delete rows",
+        "description": "Deletes rows by their ids, ten a call; Airtable refuses a call with an id it does not know.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "table": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Table",
+              "description": "Id (tbl…) or name."
+            },
+            "ids": {
+              "minItems": 1,
+              "maxItems": 1000,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "pattern": "^rec[A-Za-z0-9]+$"
+              },
+              "title": "Row ids"
+            }
+          },
+          "required": [
+            "table",
+            "ids"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "deleted": {
+              "type": "array",
+              "items": {
+                "type": "string"
+              }
+            }
+          },
+          "required": [
+            "deleted"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "json-feed",
     "name": "JSON product feed",
     "description": "Products from a public JSON file at an address of your choice.",

@@ -195,6 +195,11 @@ describe('queue-due-syncs', () => {
 
     expect(jobs).toEqual([
       {
+        jobname: 'look-after-integrations',
+        schedule: '* * * * *',
+        command: 'select private.look_after_integrations()',
+      },
+      {
         jobname: 'maintain-logs',
         schedule: '17 3 * * *',
         command: 'select private.maintain_logs()',

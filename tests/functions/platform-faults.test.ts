@@ -14,6 +14,7 @@ import { endedRun, readLog } from '../support/ended-run.ts'
 import { useFunctions } from '../support/functions.ts'
 import { forgetThrottling, letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
+import { testEnvironment } from '../support/environment.ts'
 
 const functions = useFunctions()
 const { call, database } = functions
@@ -236,7 +237,7 @@ async function callsOfStartRun(integrationId: string): Promise<string[]> {
   }
   await startRun({
     db: counted,
-    environment: { CONNECTOR_OVERRIDES: {}, PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true },
+    environment: testEnvironment(),
     log: createLog({}, () => {}),
     clock: systemClock,
   }, { integration_id: integrationId, stream: 'products', requested_by: null })

@@ -9,6 +9,7 @@ import type { Outside } from '../../supabase/functions/_shared/platform/outside.
 import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { dataApiDatabase } from '../../supabase/functions/_shared/platform/database.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
+import { testEnvironment } from './environment.ts'
 
 export type FaultStack = {
   stack: Stack
@@ -50,7 +51,7 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
     lines,
     outside: (parts = {}) => ({
       db: dataApiDatabase(service),
-      environment: { CONNECTOR_OVERRIDES: overrides, PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true },
+      environment: testEnvironment({ CONNECTOR_OVERRIDES: overrides }),
       log: createLog({}, (line) => lines.push(line)),
       clock: systemClock,
       ...parts,

@@ -1,57 +1,72 @@
-// POST /integrations/connect, /update, /disconnect, /check. Contracts: _shared/contracts/integrations.ts
+// POST /integrations/connect, /reconnect, /update, /disconnect, /check, /check-all, /act; /work: the worker.
+// Contracts: _shared/contracts/integrations.ts
 import {
+  actOnIntegration as actContract,
   checkIntegration as checkContract,
+  checkIntegrations as checkAllContract,
   connectIntegration,
   disconnectIntegration as disconnectContract,
+  reconnectIntegration as reconnectContract,
   updateIntegration as updateContract,
+  workChecks,
 } from '../_shared/contracts/integrations.ts'
 import { routes, serve } from '../_shared/http/serve.ts'
+import { actOnIntegration } from '../_shared/integrations/act-on-integration.ts'
 import { checkIntegration } from '../_shared/integrations/check-integration.ts'
+import { checkIntegrations, runDueChecks } from '../_shared/integrations/check-integrations.ts'
 import { connectAccount } from '../_shared/integrations/connect-account.ts'
 import { disconnectIntegration } from '../_shared/integrations/disconnect-integration.ts'
+import { reconnectIntegration } from '../_shared/integrations/reconnect-integration.ts'
 import { updateIntegration } from '../_shared/integrations/update-integration.ts'
 import {
   actorId,
   requireIntegrationManager,
   requireManager,
 } from '../_shared/organizations/require-manager.ts'
+import { inBackground } from '../_shared/platform/background.ts'
 import { outsideFor } from '../_shared/platform/outside.ts'
 
 export default {
   fetch: routes({
     'POST /connect': serve(connectIntegration, async (context) => {
       await requireManager(context, context.body.organization_id)
-      return await connectAccount(
-        outsideFor(context),
-        context.body,
-        actorId(context.caller),
-      )
+      return await connectAccount(outsideFor(context), context.body, actorId(context.caller))
+    }),
+
+    'POST /reconnect': serve(reconnectContract, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
+      return await reconnectIntegration(outsideFor(context), context.body, actorId(context.caller))
     }),
 
     'POST /update': serve(updateContract, async (context) => {
       await requireIntegrationManager(context, context.body.integration_id)
-      return await updateIntegration(
-        outsideFor(context),
-        context.body,
-        actorId(context.caller),
-      )
+      return await updateIntegration(outsideFor(context), context.body, actorId(context.caller))
     }),
 
     'POST /disconnect': serve(disconnectContract, async (context) => {
       await requireIntegrationManager(context, context.body.integration_id)
-      return await disconnectIntegration(
-        outsideFor(context),
-        context.body,
-        actorId(context.caller),
-      )
+      return await disconnectIntegration(outsideFor(context), context.body, actorId(context.caller))
     }),
 
     'POST /check': serve(checkContract, async (context) => {
       await requireIntegrationManager(context, context.body.integration_id)
-      return await checkIntegration(
-        outsideFor(context),
-        context.body.integration_id,
-      )
+      return await checkIntegration(outsideFor(context), context.body.integration_id)
+    }),
+
+    'POST /check-all': serve(checkAllContract, async (context) => {
+      await requireManager(context, context.body.organization_id)
+      return await checkIntegrations(outsideFor(context), context.body.organization_id)
+    }),
+
+    'POST /act': serve(actContract, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
+      return await actOnIntegration(outsideFor(context), context.body, actorId(context.caller))
+    }),
+
+    // Answers at once: pg_net, which rings, holds its line for five seconds only.
+    'POST /work': serve(workChecks, (context) => {
+      inBackground(runDueChecks(outsideFor(context)), context.log)
+      return Promise.resolve({ accepted: true })
     }),
   }),
 }

@@ -12,7 +12,7 @@ describe('a failure', () => {
     expect(describeFailure(failure, integration)).toEqual({
       code: 'provider_unauthorized',
       message:
-        'Main street (treez): The key was refused. Enter new credentials for this connection.',
+        'Main street (treez): The key was refused. Enter new credentials for this connection, or sign in again.',
       next: 'owner',
     })
   })

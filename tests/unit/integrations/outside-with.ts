@@ -3,6 +3,7 @@ import type { Integration } from '../../../supabase/functions/_shared/contracts/
 import { systemClock } from '../../../supabase/functions/_shared/platform/clock.ts'
 import { createLog } from '../../../supabase/functions/_shared/platform/log.ts'
 import type { Outside } from '../../../supabase/functions/_shared/platform/outside.ts'
+import { testEnvironment } from '../../support/environment.ts'
 
 export type Calls = { name: string; args: Record<string, unknown> }[]
 
@@ -24,7 +25,7 @@ export function outsideWith(
       },
       end: () => Promise.resolve(),
     },
-    environment: { CONNECTOR_OVERRIDES: {}, PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true },
+    environment: testEnvironment(),
     log: createLog({}, () => {}),
     clock: systemClock,
     ...parts,

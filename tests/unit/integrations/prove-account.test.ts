@@ -4,6 +4,7 @@ import { connectAccount } from '../../../supabase/functions/_shared/integrations
 import { updateIntegration } from '../../../supabase/functions/_shared/integrations/update-integration.ts'
 import { answering, loopbackServer } from '../../support/loopback-server.ts'
 import { feedIntegration, outsideWith } from './outside-with.ts'
+import { testEnvironment } from '../../support/environment.ts'
 
 const organization_id = '22222222-2222-4222-8222-222222222222'
 const stalling = () => {}
@@ -67,10 +68,7 @@ describe('connecting', () => {
   it('a platform that refuses credentials: the credentials are wrong', async () => {
     const { url } = await loopbackServer(answering(401))
     const { outside } = outsideWith({}, {
-      environment: {
-        CONNECTOR_OVERRIDES: { treez: { baseUrl: url } },
-        PLUGBOARD_ALLOW_PRIVATE_NETWORKS: true,
-      },
+      environment: testEnvironment({ CONNECTOR_OVERRIDES: { treez: { baseUrl: url } } }),
     })
 
     const connected = connectAccount(outside, {

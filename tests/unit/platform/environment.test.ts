@@ -17,6 +17,7 @@ describe('environment', () => {
       PLUGBOARD_ALLOW_PRIVATE_NETWORKS: false,
       CONNECTOR_OVERRIDES: {},
       OAUTH_CLIENTS: {},
+      PLUGBOARD_RETURN_URLS: [],
     })
   })
 
@@ -28,7 +29,13 @@ describe('environment', () => {
       PLUGBOARD_ALLOW_PRIVATE_NETWORKS: 'true',
       CONNECTOR_OVERRIDES: '{"treez":{"baseUrl":"http://127.0.0.1:4000"}}',
       OAUTH_CLIENTS: '{"gmail":{"client_id":"id","client_secret":"secret"}}',
+      PLUGBOARD_RETURN_URLS: 'https://app.example.com, http://127.0.0.1',
     })
+
+    expect(environment.PLUGBOARD_RETURN_URLS).toEqual([
+      'https://app.example.com',
+      'http://127.0.0.1',
+    ])
 
     expect(environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS).toBe(true)
     expect(environment.CONNECTOR_OVERRIDES.treez).toEqual({ baseUrl: 'http://127.0.0.1:4000' })

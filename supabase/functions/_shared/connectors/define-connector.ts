@@ -22,6 +22,7 @@ import {
 } from './vocabulary/stream-definition.ts'
 import type { StreamName } from './vocabulary/streams.ts'
 
+export type { RateLimit } from './vocabulary/rate-limit.ts'
 export type { Stream } from './vocabulary/stream-definition.ts'
 
 /** An answer as `failure` and `pause` see it. */
@@ -79,8 +80,9 @@ export type ConnectorDefinition<
   /** Kept for later: nothing receives webhooks yet. */
   webhooks?: { scheme: WebhookScheme }
   actions?: Record<string, ActionDefinition>
+  /** Empty where nothing is read. */
   streams: {
-    [Name in keyof Records & StreamName]: Records[Name] extends z.ZodType ?
+    [Name in keyof Records & StreamName]?: Records[Name] extends z.ZodType ?
         | ListedStream<z.output<Settings>, Records[Name], Name>
         | ReadStream<z.output<Settings>, Records[Name], Name>
       : never

@@ -1,4 +1,5 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
+import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
 import { jsonFeed } from './json-feed.ts'
 import { linkedin } from './linkedin.ts'
@@ -6,6 +7,7 @@ import { treez } from './treez.ts'
 import { x } from './x.ts'
 
 export const connectors: readonly Connector[] = [
+  airtable,
   jsonFeed,
   linkedin,
   treez,

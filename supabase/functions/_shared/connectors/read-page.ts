@@ -1,6 +1,7 @@
 // One page of a stream that its connector reads in its own words.
 import type { Clock } from '../platform/clock.ts'
 import { AppError } from '../platform/errors.ts'
+import { inParallel } from '../platform/in-parallel.ts'
 import type { AccountCall, Page, PageRequest } from './account.ts'
 import type { Stream } from './define-connector.ts'
 import type { AccountValues } from './vocabulary/auth.ts'
@@ -33,7 +34,7 @@ export async function readPage(
     bookmark,
     now,
     call: read,
-    all: (calls) => inParallel(calls, read),
+    all: (calls) => inParallel(calls, AT_ONCE, read),
   })
   if (!Array.isArray(records)) {
     throw new AppError('provider_bad_answer', {
@@ -47,20 +48,4 @@ export async function readPage(
     fetched_at: now.toISOString(),
     ...rest,
   }
-}
-
-async function inParallel<Item, Result>(
-  items: Item[],
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = new Array(items.length)
-  let next = 0
-  const lane = async () => {
-    while (next < items.length) {
-      const index = next++
-      results[index] = await work(items[index]!)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, lane))
-  return results
 }

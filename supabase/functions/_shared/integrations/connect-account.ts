@@ -1,6 +1,9 @@
 // Connects an account: settings and credentials are proved against the platform before anything is kept.
 import type { z } from 'zod'
-import type { connectIntegration, Integration } from '../contracts/integrations.ts'
+import type { Authorization, connectIntegration, Integration } from '../contracts/integrations.ts'
+import { beginSignIn } from '../oauth/begin-sign-in.ts'
+import { signInAuth } from '../oauth/sign-in-client.ts'
+import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { requireConnector } from './open-integration.ts'
 import { proveAccount } from './prove-account.ts'
@@ -10,9 +13,27 @@ export async function connectAccount(
   outside: Outside,
   input: z.output<typeof connectIntegration.request>,
   actorId: string | null,
-): Promise<Integration> {
+): Promise<Integration | Authorization> {
   const connector = requireConnector(input.connector)
-  const values = connector.readAccount(input)
+  const values = connector.readAccount({
+    settings: input.settings,
+    credentials: input.credentials ?? {},
+  })
+  const isSignIn = signInAuth(connector, values.settings) !== null
+  if (isSignIn !== (input.return_url !== undefined)) {
+    throw isSignIn
+      ? new AppError('sign_in_required', {
+        detail: `${connector.name} wants the owner to sign in: give a return_url.`,
+      })
+      : new AppError('invalid_credentials', {
+        detail: `${connector.name} wants credentials instead of a return_url.`,
+        errors: [{ path: 'credentials', message: 'are missing' }],
+      })
+  }
+  if (input.return_url !== undefined) {
+    const { credentials: _, return_url, ...signIn } = input
+    return await beginSignIn(outside, { ...signIn, return_url }, actorId)
+  }
   const proved = await proveAccount(outside, connector, values, input.organization_id)
   return await outside.db.call<Integration>('connect_integration', {
     p_organization_id: input.organization_id,

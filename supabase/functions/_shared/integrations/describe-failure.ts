@@ -5,7 +5,8 @@ import { AppError, type ErrorCode } from '../platform/errors.ts'
 
 /** What a person can do; errors with the next step `retry` need nobody. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
-  provider_unauthorized: 'Enter new credentials for this connection.',
+  provider_unauthorized: 'Enter new credentials for this connection, or sign in again.',
+  reconnect_required: 'Sign in at the platform again.',
   provider_forbidden: "Ask the account's administrator for the missing right.",
   provider_not_found: "Check the connection's settings.",
   invalid_credentials: 'Enter the credentials again.',

@@ -1,20 +1,50 @@
-// Forgets an account's credentials and stops its syncs.
+// Takes back an account's access, forgets its credentials and stops its syncs.
 import type { z } from 'zod'
 import type {
   disconnectIntegration as disconnectContract,
   Integration,
 } from '../contracts/integrations.ts'
+import { findConnector } from '../connectors/index.ts'
+import { type HeldTokens, revokeTokens } from '../oauth/revoke.ts'
+import { signInAuth, signInClient } from '../oauth/sign-in-client.ts'
 import type { Outside } from '../platform/outside.ts'
+import { type OpenIntegration, readIntegration } from './open-integration.ts'
 
-/** The synced rows stay, unless they are to go too. @throws AppError `integration_not_found` */
+/**
+ * The synced rows stay, unless they are to go too. A platform that cannot be reached does not keep an account
+ * connected: what came of the revocation is written into the activity log.
+ *
+ * @throws AppError `integration_not_found`
+ */
 export async function disconnectIntegration(
-  { db }: Outside,
+  outside: Outside,
   input: z.output<typeof disconnectContract.request>,
   actorId: string | null,
 ): Promise<Integration> {
-  return await db.call<Integration>('disconnect_integration', {
+  const open = await readIntegration(outside.db, input.integration_id)
+  return await outside.db.call<Integration>('disconnect_integration', {
     p_integration_id: input.integration_id,
     p_delete_data: input.delete_data ?? false,
     p_actor_id: actorId,
+    p_revoked: await revoke(outside, open),
   })
+}
+
+/** Null where its owner had granted nothing. */
+async function revoke(outside: Outside, { integration }: OpenIntegration): Promise<boolean | null> {
+  const tokens = await outside.db.call<HeldTokens | null>('read_oauth_tokens', {
+    p_integration_id: integration.id,
+  })
+  if (!tokens) return null
+  const connector = findConnector(integration.connector)
+  const settings = connector?.settings.safeParse(integration.settings)
+  // a connector or settings that are no more: nobody knows where to take it back
+  if (!connector || !settings?.success || !signInAuth(connector, settings.data)) return false
+  const values = { settings: settings.data, credentials: {}, account: integration.account }
+  try {
+    return await revokeTokens(outside, signInClient(outside, connector, values), tokens)
+  } catch (error) {
+    outside.log.warn('tokens could not be revoked', { integration_id: integration.id, error })
+    return false
+  }
 }

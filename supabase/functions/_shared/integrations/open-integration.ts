@@ -1,13 +1,20 @@
 // From an integration's row to an account that can be called, within the account's shared budget.
-import { type Account, openAccount, type TokenCache } from '../connectors/account.ts'
+import {
+  type Account,
+  type OAuthGrant,
+  openAccount,
+  type TokenCache,
+} from '../connectors/account.ts'
 import type { Connector } from '../connectors/define-connector.ts'
-import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
+import type { AccountFacts, AccountValues } from '../connectors/vocabulary/auth.ts'
 import { findConnector } from '../connectors/index.ts'
 import type { Integration } from '../contracts/integrations.ts'
 import { databaseBudget } from '../http/budget.ts'
 import { createHttpClient, type HttpClient } from '../http/client.ts'
 import type { Database } from '../platform/database.ts'
 import { AppError } from '../platform/errors.ts'
+import { signInAuth } from '../oauth/sign-in-client.ts'
+import { type GrantToken, storedGrant } from '../oauth/stored-grant.ts'
 import type { Outside } from '../platform/outside.ts'
 
 /** What `public.open_integration` answers. */
@@ -16,7 +23,8 @@ export type OpenIntegration = {
   /** Changes when other credentials are entered; null without any. */
   credentials_id: string | null
   credentials: Record<string, unknown> | null
-  token: { access_token: string; expires_at: string } | null
+  /** Of a sign-in: {@link GrantToken}. */
+  token: { access_token: string; expires_at: string } | GrantToken | null
 }
 
 /** Reads an integration with its credentials. @throws AppError `integration_not_found` */
@@ -72,6 +80,7 @@ export function openIntegration(
     clock: outside.clock,
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens: keptInVault(outside.db, open),
+    grant: grantOf(outside, open, connector, values),
   })
   return { connector, account, settings: values.settings, facts: values.account }
 }
@@ -102,10 +111,24 @@ export function accountHttp(
   })
 }
 
+/** The stored tokens of an account whose owner has signed in; undefined where credentials are typed in. */
+export function grantOf(
+  outside: Outside,
+  open: OpenIntegration,
+  connector: Connector,
+  values: AccountValues,
+): OAuthGrant | undefined {
+  const isSignedIn = open.token !== null && 'generation' in open.token
+  if (!isSignedIn || !signInAuth(connector, values.settings)) return undefined
+  return storedGrant(outside, open, connector, values)
+}
+
+type Exchanged = { access_token: string; expires_at: string } | null
+
 /** Access tokens are shared by all workers of an integration: exchanged once, kept until they expire. */
 function keptInVault(db: Database, open: OpenIntegration): TokenCache {
-  let given = open.token
-  const save = async (token: OpenIntegration['token']) => {
+  let given: Exchanged = open.token as Exchanged
+  const save = async (token: Exchanged) => {
     await db.call('save_integration_token', {
       p_integration_id: open.integration.id,
       p_access_token: token?.access_token ?? null,
@@ -116,7 +139,7 @@ function keptInVault(db: Database, open: OpenIntegration): TokenCache {
   return {
     // The first time it is the one we were opened with; later another worker may have renewed it.
     async read() {
-      const token = given ?? (await readIntegration(db, open.integration.id)).token
+      const token = given ?? (await readIntegration(db, open.integration.id)).token as Exchanged
       given = null
       return token
     },

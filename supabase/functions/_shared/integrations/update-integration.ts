@@ -4,7 +4,7 @@ import type { Integration, updateIntegration as updateContract } from '../contra
 import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
-import { readIntegration, requireConnector } from './open-integration.ts'
+import { grantOf, readIntegration, requireConnector } from './open-integration.ts'
 import { proveAccount, type Proved } from './prove-account.ts'
 
 type Input = z.output<typeof updateContract.request>
@@ -37,7 +37,8 @@ async function proveChange(
   outside: Outside,
   input: Input,
 ): Promise<Proved & { settings: Record<string, unknown>; streams: string[] }> {
-  const { integration, credentials } = await readIntegration(outside.db, input.integration_id)
+  const open = await readIntegration(outside.db, input.integration_id)
+  const { integration, credentials } = open
   if (integration.status === 'disconnected') {
     throw new AppError('integration_disconnected', { detail: 'Connect the account again first.' })
   }
@@ -54,7 +55,13 @@ async function proveChange(
     })
   }
   refuseOther(integration.account) // before the platform is asked, where the settings already say so
-  const proved = await proveAccount(outside, connector, values, integration.organization_id)
+  const proved = await proveAccount(
+    outside,
+    connector,
+    values,
+    integration.organization_id,
+    grantOf(outside, open, connector, values),
+  )
   refuseOther(proved.account)
   const { settings } = values
   return { ...proved, settings, streams: connector.streamsOf(settings) }

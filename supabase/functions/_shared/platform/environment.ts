@@ -39,6 +39,13 @@ const Environment = z.object({
   CONNECTOR_OVERRIDES: json(ConnectorOverrides).default({}),
   /** Our OAuth apps, by slug: `{ "gmail": { "client_id": "…", "client_secret": "…" } }`. */
   OAUTH_CLIENTS: json(OAuthClients).default({}),
+  /**
+   * Pages that a sign-in may come back to, separated by commas: origins or beginnings of addresses, such as
+   * `https://app.example.com/settings`. On 127.0.0.1, [::1] and localhost any port fits where none is named.
+   */
+  PLUGBOARD_RETURN_URLS: z.string().transform((text) =>
+    text.split(',').map((entry) => entry.trim()).filter(Boolean)
+  ).pipe(z.array(httpUrl)).default([]),
 })
 export type Environment = z.infer<typeof Environment>
 

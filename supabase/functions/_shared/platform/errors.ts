@@ -56,6 +56,11 @@ export const ERRORS = {
     title: 'The platform wants its owner to sign in there',
     next: 'owner',
   },
+  credentials_required: {
+    status: 409,
+    title: 'This account is connected with credentials, not by a sign-in',
+    next: 'owner',
+  },
   oauth_client_missing: {
     status: 501,
     title: 'This project has no OAuth app at the platform yet',

@@ -8,7 +8,14 @@ import type { Log } from './log.ts'
 /** What it takes to call the outside; the same for every engine. */
 export type Outside = {
   db: Database
-  environment: Pick<Environment, 'CONNECTOR_OVERRIDES' | 'PLUGBOARD_ALLOW_PRIVATE_NETWORKS'>
+  environment: Pick<
+    Environment,
+    | 'SUPABASE_URL'
+    | 'CONNECTOR_OVERRIDES'
+    | 'OAUTH_CLIENTS'
+    | 'PLUGBOARD_ALLOW_PRIVATE_NETWORKS'
+    | 'PLUGBOARD_RETURN_URLS'
+  >
   log: Log
   clock: Clock
   fetch?: typeof globalThis.fetch

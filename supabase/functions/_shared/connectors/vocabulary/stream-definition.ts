@@ -130,6 +130,8 @@ type Derived = {
   name: StreamName
   direction: 'in'
   when(settings: Values): boolean
+  /** Whether `when` was said: an account may then not have the stream. */
+  isOptional: boolean
   /** The source id of a raw record; null when it has none that can be stored. */
   id(raw: unknown): string | null
   /**
@@ -164,6 +166,7 @@ export function compileStream(name: StreamName, definition: StreamDefinition): S
     name,
     direction: 'in' as const,
     when: (settings: Values) => definition.when?.(settings) ?? true,
+    isOptional: definition.when !== undefined,
     id(raw: unknown) {
       const value = typeof id === 'string' ? readPath(raw, id) : id(raw)
       if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)

@@ -1,0 +1,62 @@
+// Checks many accounts, a few at a time: an organization's when asked, everybody's when due.
+import type { z } from 'zod'
+import type { checkIntegrations as checkAllContract } from '../contracts/integrations.ts'
+import { AppError } from '../platform/errors.ts'
+import { inParallel } from '../platform/in-parallel.ts'
+import type { Outside } from '../platform/outside.ts'
+import { checkIntegration } from './check-integration.ts'
+
+const AT_ONCE = 8
+
+/** How long a caller waits; an account that takes longer is left out of the answer. */
+const ANSWER_WITHIN_MS = 50_000
+
+/** One worker's share, well below the platform's 150 s. */
+const WORK_FOR_MS = 90_000
+
+type Known = { id: string; name: string }
+type Checks = z.infer<typeof checkAllContract.response>
+
+export async function checkIntegrations(
+  outside: Outside,
+  organizationId: string,
+): Promise<Checks> {
+  const known = await outside.db.call<Known[]>('list_checkable_integrations', {
+    p_organization_id: organizationId,
+  })
+  const deadline = outside.clock.now().getTime() + ANSWER_WITHIN_MS
+  const checks: Checks['checks'] = []
+  const unchecked: string[] = []
+  await inParallel(known, AT_ONCE, async ({ id, name }) => {
+    const left = deadline - outside.clock.now().getTime()
+    const check = left <= 0 ? null : await checkOne({ ...outside, answerWithinMs: left }, id)
+    if (check) checks.push({ integration_id: id, name, ...check })
+    else unchecked.push(id)
+  })
+  return { checks, unchecked }
+}
+
+/** Checks what is due until nothing is or the time is up. @returns How many. */
+export async function runDueChecks(outside: Outside): Promise<number> {
+  const { db, clock } = outside
+  await db.call('answer_wake', { p_worker: 'integrations' })
+  const deadline = clock.now().getTime() + WORK_FOR_MS
+  let count = 0
+  while (clock.now().getTime() < deadline) {
+    const due = await db.call<string[]>('claim_due_checks', { p_limit: AT_ONCE })
+    if (due.length === 0) break
+    await inParallel(due, AT_ONCE, (id) => checkOne(outside, id))
+    count += due.length
+  }
+  return count
+}
+
+/** Null: it was disconnected meanwhile. */
+async function checkOne(outside: Outside, id: string) {
+  try {
+    return await checkIntegration(outside, id)
+  } catch (error) {
+    if (error instanceof AppError) return null
+    throw error
+  }
+}

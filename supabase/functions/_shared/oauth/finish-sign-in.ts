@@ -1,0 +1,188 @@
+// A sign-in comes back: proved to be ours and whose it is, its code exchanged, its account connected.
+import { AuthorizationResponseError, skipStateCheck, validateAuthResponse } from 'oauth4webapi'
+import { fixedGrant } from '../connectors/token-cache.ts'
+import type { OAuth2 } from '../connectors/vocabulary/auth.ts'
+import type { Integration } from '../contracts/integrations.ts'
+import { requireConnector } from '../integrations/open-integration.ts'
+import { proveAccount } from '../integrations/prove-account.ts'
+import { AppError, type ErrorCode } from '../platform/errors.ts'
+import type { Outside } from '../platform/outside.ts'
+import { revokeTokens } from './revoke.ts'
+import { hashOf } from './secrets.ts'
+import { type SignInClient, signInClient } from './sign-in-client.ts'
+import { exchangeCode, TokenRefused, type Tokens } from './token-endpoint.ts'
+
+type SignIn = {
+  organization_id: string
+  user_id: string | null
+  connector: string
+  integration_id: string | null
+  name: string | null
+  settings: Record<string, unknown>
+  sync_interval_minutes: number | null
+  redirect_uri: string
+  code_verifier: string | null
+}
+
+type UsedState = {
+  outcome: StateOutcome
+  return_url?: string
+  sign_in: SignIn | null
+}
+
+type StateOutcome =
+  | 'ready'
+  | 'unknown'
+  | 'expired'
+  | 'used'
+  | 'not_yours'
+  | 'other_browser'
+  | 'not_a_manager'
+
+const REFUSALS = {
+  unknown: 'oauth_state_unknown',
+  expired: 'oauth_state_expired',
+  used: 'oauth_state_used',
+  not_yours: 'oauth_state_not_yours',
+  other_browser: 'oauth_other_browser',
+  not_a_manager: 'not_a_manager',
+} as const satisfies Record<Exclude<StateOutcome, 'ready'>, ErrorCode>
+
+/** Who came back: a browser with its cookie, or an app with its user's token. */
+export type Finisher = { browser: string } | { user_id: string | null }
+
+/** `return_url` is null where the state is not known: then nobody knows where to go. */
+export type FinishedSignIn =
+  & { return_url: string | null }
+  & (
+    | { integration: Integration; error?: undefined }
+    | { error: AppError; integration?: undefined }
+  )
+
+/**
+ * @param parameters The authorization response (RFC 6749, section 4.1.2), as it came.
+ * @returns Refusals too; throws only what is our own failure.
+ */
+export async function finishSignIn(
+  outside: Outside,
+  parameters: URLSearchParams,
+  finisher: Finisher,
+): Promise<FinishedSignIn> {
+  const state = parameters.get('state') ?? ''
+  const used = await outside.db.call<UsedState>('use_oauth_state', {
+    p_state_hash: hashOf(state),
+    p_browser_hash: 'browser' in finisher ? hashOf(finisher.browser) : null,
+    p_user_id: 'browser' in finisher ? null : finisher.user_id,
+  })
+  const return_url = used.return_url ?? null
+  if (used.outcome !== 'ready') {
+    return { return_url, error: new AppError(REFUSALS[used.outcome]) }
+  }
+  try {
+    return { return_url, integration: await connect(outside, parameters, used.sign_in!) }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return { return_url, error }
+  }
+}
+
+async function connect(
+  outside: Outside,
+  parameters: URLSearchParams,
+  signIn: SignIn,
+): Promise<Integration> {
+  const connector = requireConnector(signIn.connector)
+  const account = connector.readAccount({ settings: signIn.settings, credentials: {} })
+  const client = signInClient(outside, connector, account)
+  const accepted = readResponse(outside, client, parameters)
+  const tokens = await exchangeCode(outside, client, accepted, signIn)
+    .catch((error: unknown) => {
+      throw error instanceof TokenRefused ? refusedCode(client, error) : error
+    })
+  try {
+    requireScope(client.auth, tokens, connector.name)
+    const values = { ...account, account: tokens.account }
+    const proved = await proveAccount(
+      outside,
+      connector,
+      values,
+      signIn.organization_id,
+      fixedGrant(tokens.access_token),
+    )
+    return await outside.db.call<Integration>('connect_oauth_integration', {
+      p_organization_id: signIn.organization_id,
+      p_connector: connector.slug,
+      p_external_account_id: connector.accountId({ ...values, account: proved.account }),
+      p_name: signIn.name ?? proved.account_name ?? connector.name,
+      p_settings: account.settings,
+      p_account: proved.account,
+      p_streams: connector.streamsOf(account.settings),
+      p_sync_interval_minutes: signIn.sync_interval_minutes,
+      p_actor_id: signIn.user_id,
+      p_integration_id: signIn.integration_id,
+      p_access_token: tokens.access_token,
+      p_expires_in_seconds: tokens.expires_in,
+      p_refresh_token: tokens.refresh_token,
+      p_scope: tokens.scope,
+    })
+  } catch (error) {
+    // nothing was kept, so nothing should be left behind at the platform either
+    if (error instanceof AppError) await revokeTokens(outside, client, tokens)
+    throw error
+  }
+}
+
+/** @throws AppError `oauth_denied`, or `oauth_response_invalid` for what the platform did not send */
+function readResponse(
+  { clock }: Outside,
+  { auth, account, server, client, client_secret, connector }: SignInClient,
+  parameters: URLSearchParams,
+): URLSearchParams {
+  const invalid = (cause?: unknown) =>
+    new AppError('oauth_response_invalid', {
+      detail: `This answer does not come from ${connector.name}, or it was changed on its way.`,
+      cause,
+    })
+  const context = { settings: account.settings, client_secret, now: clock.now() }
+  if (auth.verifyResponse && !auth.verifyResponse(parameters, context)) throw invalid()
+  const standard = new URLSearchParams(parameters)
+  // said by platforms that do not promise it, so that nothing depends on it
+  if (auth.issuer === undefined) standard.delete('iss')
+  let accepted: URLSearchParams
+  try {
+    accepted = validateAuthResponse(server, client, standard, skipStateCheck) // the state is used up above
+  } catch (error) {
+    if (!(error instanceof AuthorizationResponseError)) throw invalid()
+    throw error.error === 'access_denied'
+      ? new AppError('oauth_denied', {
+        detail: `Access was denied at ${connector.name}. Nothing was connected.`,
+      })
+      : new AppError('oauth_exchange_failed', {
+        detail: `${connector.name} ended the sign-in: ${word(error.error)}.`,
+      })
+  }
+  if (!accepted.get('code')) throw invalid()
+  return accepted
+}
+
+function refusedCode({ connector }: SignInClient, { error }: TokenRefused): AppError {
+  return new AppError('oauth_exchange_failed', {
+    detail: error === 'invalid_client' || error === 'unauthorized_client'
+      ? `${connector.name} refuses our app (${word(error)}): check OAUTH_CLIENTS.`
+      : `${connector.name} did not hand out a token (${word(error)}). Start the sign-in again.`,
+  })
+}
+
+/** People can untick scopes; what is missing would fail later, and nobody would know why. */
+function requireScope({ requiredScope }: OAuth2, { scope }: Tokens, platform: string): void {
+  if (requiredScope === undefined || scope === null) return
+  const granted = new Set(scope.split(/[ ,]+/))
+  const missing = requiredScope.split(' ').filter((name) => !granted.has(name))
+  if (missing.length === 0) return
+  throw new AppError('oauth_scope_missing', {
+    detail: `Sign in at ${platform} again and allow: ${missing.join(', ')}.`,
+  })
+}
+
+/** Error codes come from outside: only what can be one (RFC 6749, section 4.1.2.1) is repeated. */
+const word = (text: string) => /^[\w.-]{1,60}$/.test(text) ? text : 'without a reason'

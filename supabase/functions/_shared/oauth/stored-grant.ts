@@ -1,0 +1,169 @@
+// The tokens of a connected account: refreshed ahead of their end, once, whoever asks.
+import type { Connector } from '../connectors/define-connector.ts'
+import type { OAuthGrant } from '../connectors/token-cache.ts'
+import type { AccountValues } from '../connectors/vocabulary/auth.ts'
+import type { ErrorSummary } from '../contracts/contract.ts'
+import { describeFailure } from '../integrations/describe-failure.ts'
+import type { OpenIntegration } from '../integrations/open-integration.ts'
+import { AppError } from '../platform/errors.ts'
+import type { Outside } from '../platform/outside.ts'
+import { signInClient } from './sign-in-client.ts'
+import { refreshTokens, TokenRefused } from './token-endpoint.ts'
+
+/** `private.describe_grant_token`: times are RFC 3339; null where the platform did not say. */
+export type GrantToken = {
+  access_token: string
+  expires_at: string | null
+  generation: number
+  refresh_at: string | null
+  /** False: the platform gave no refresh token. */
+  can_refresh: boolean
+}
+
+/** What `public.begin_token_refresh` answers. */
+type Turn =
+  | ({ state: 'token' } & GrantToken)
+  | { state: 'refresh'; refresh_token: string; generation: number; interrupted: boolean }
+  | { state: 'wait'; wait_ms: number }
+  | { state: 'backoff'; retry_after_ms: number; error: ErrorSummary | null }
+  | { state: 'reconnect'; error: ErrorSummary | null }
+
+/** Longer than the lease of whoever refreshes: when that ends, the next in line takes over. */
+const WAIT_AT_MOST_MS = 45_000
+
+export function storedGrant(
+  outside: Outside,
+  open: OpenIntegration,
+  connector: Connector,
+  account: AccountValues,
+): OAuthGrant {
+  const { clock, db } = outside
+  const { integration } = open
+  let held = open.token as GrantToken | null
+
+  const isDue = ({ refresh_at }: GrantToken) =>
+    refresh_at !== null && Date.parse(refresh_at) <= clock.now().getTime()
+
+  async function newer(than: number, refused: boolean): Promise<GrantToken> {
+    const lease_token = crypto.randomUUID()
+    const startedAt = clock.now().getTime()
+    for (let nap = 50;; nap = Math.min(nap * 1.5, 1_000)) {
+      const turn = await db.call<Turn>('begin_token_refresh', {
+        p_integration_id: integration.id,
+        p_generation: than,
+        p_lease_token: lease_token,
+        p_refused: refused,
+      })
+      switch (turn.state) {
+        case 'token':
+          return turn
+        case 'refresh':
+          return await refresh(turn)
+        case 'reconnect':
+          throw await reconnectRequired(turn.error)
+        case 'backoff':
+          throw new AppError('provider_unavailable', {
+            detail: `${connector.name} did not renew the access lately` +
+              `${turn.error ? ` (${turn.error.code})` : ''}. It is tried again by itself.`,
+            retryAfterMs: turn.retry_after_ms,
+          })
+      }
+      if (clock.now().getTime() - startedAt > WAIT_AT_MOST_MS) {
+        throw new AppError('unavailable', { detail: 'The access is being renewed just now.' })
+      }
+      await clock.sleep(nap)
+    }
+  }
+
+  async function refresh(
+    { refresh_token, generation, interrupted }: Extract<Turn, { state: 'refresh' }>,
+  ): Promise<GrantToken> {
+    const tokens = await refreshTokens(
+      outside,
+      signInClient(outside, connector, account),
+      refresh_token,
+    ).catch(async (error: unknown) => {
+      throw await failed(error, generation, interrupted)
+    })
+    outside.log.info('access renewed', { integration_id: integration.id })
+    return await db.call<GrantToken>('save_token_refresh', {
+      p_integration_id: integration.id,
+      p_generation: generation,
+      p_access_token: tokens.access_token,
+      p_expires_in_seconds: tokens.expires_in,
+      p_refresh_token: tokens.refresh_token,
+      p_scope: tokens.scope,
+      p_account: tokens.account,
+    })
+  }
+
+  /** Writes the failure down, so that whoever comes next knows, and answers what to throw. */
+  async function failed(
+    error: unknown,
+    generation: number,
+    interrupted: boolean,
+  ): Promise<unknown> {
+    const isFinal = error instanceof TokenRefused && error.isFinal
+    const known = isFinal ? lost(interrupted) : toKnown(error, connector)
+    if (!known) return error
+    await db.call('fail_token_refresh', {
+      p_integration_id: integration.id,
+      p_generation: generation,
+      p_error: describeFailure(known, integration),
+      p_is_final: isFinal,
+      p_answered: error instanceof TokenRefused,
+    })
+    outside.log.warn('access not renewed', { integration_id: integration.id, error })
+    return known
+  }
+
+  /** Nothing but the owner's sign-in helps: shown with the integration, and not asked again. */
+  async function reconnectRequired(error: ErrorSummary | null): Promise<AppError> {
+    if (error) {
+      return new AppError('reconnect_required', { detail: `${connector.name}: sign in again.` })
+    }
+    const ended = new AppError('reconnect_required', {
+      detail:
+        `The access to ${connector.name} has ended, and the platform gives none without a new sign-in.`,
+    })
+    await db.call('require_reconnect', {
+      p_integration_id: integration.id,
+      p_error: describeFailure(ended, integration),
+    })
+    return ended
+  }
+
+  function lost(interrupted: boolean): AppError {
+    return new AppError('reconnect_required', {
+      detail: interrupted
+        ? `${connector.name} had renewed the access while our worker stopped, so the new token was lost.`
+        : `${connector.name} no longer accepts what its owner had granted.`,
+    })
+  }
+
+  return {
+    async current() {
+      if (!held) throw await reconnectRequired(null)
+      if (isDue(held)) held = await newer(held.generation, false)
+      return held.access_token
+    },
+    async renew(refused) {
+      if (!held) return null
+      // another worker may have renewed it while this one was on its way
+      if (held.access_token !== refused) return held.access_token
+      if (!held.can_refresh) return null
+      held = await newer(held.generation, true)
+      return held.access_token
+    },
+  }
+}
+
+/** What goes wrong at the token endpoint without being the end; undefined for our own failures. */
+function toKnown(error: unknown, connector: Connector): AppError | undefined {
+  if (error instanceof AppError) return error
+  if (!(error instanceof TokenRefused)) return undefined
+  return new AppError('provider_unavailable', {
+    detail: `${connector.name} did not renew the access: ${error.error}.`,
+    cause: error,
+  })
+}

@@ -1,0 +1,446 @@
+-- OAuth: sign-ins that are under way, and the grants that came of them. Who may do what is judged by the
+-- Edge Functions; every function here is the service's.
+
+-- One row a sign-in. Of the state only its SHA-256 is kept; the PKCE verifier is in Vault until it is used.
+create table private.oauth_states (
+  state_hash bytea primary key,
+  organization_id uuid not null references public.organizations (id) on delete cascade,
+  user_id uuid references auth.users (id) on delete cascade, -- who started it; null: the secret key
+  connector text not null references public.connectors (slug),
+  integration_id uuid references public.integrations (id) on delete cascade, -- to connect again; null: whatever account it is
+  name text,
+  settings jsonb not null,
+  sync_interval_minutes int,
+  return_url text not null, -- the app's own page, from the allow-list
+  redirect_uri text not null, -- where the platform sends the browser
+  finished_by text not null, -- callback: the Edge Function; app: the app's page, with the user's token
+  verifier_secret_id uuid, -- vault.secrets.id
+  code_challenge text,
+  browser_hash bytea, -- SHA-256 of the cookie of the browser that opened the link; null until then
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null default now() + interval '10 minutes',
+  used_at timestamptz,
+  constraint oauth_states_finished_by_is_known check (finished_by in ('callback', 'app')),
+  constraint oauth_states_used_state_has_no_verifier check (used_at is null or verifier_secret_id is null)
+);
+create index oauth_states_expires_at_idx on private.oauth_states (expires_at);
+create index oauth_states_organization_id_idx on private.oauth_states (organization_id);
+create index oauth_states_user_id_idx on private.oauth_states (user_id);
+create index oauth_states_connector_idx on private.oauth_states (connector);
+create index oauth_states_integration_id_idx on private.oauth_states (integration_id);
+alter table private.oauth_states enable row level security;
+
+-- Definer's rights: whoever deletes an organization deletes these rows by cascade, and has no way into Vault.
+create function private.delete_unnamed_verifier()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  delete from vault.secrets where id = old.verifier_secret_id;
+  return null;
+end;
+$$;
+create trigger oauth_states_delete_verifier after delete on private.oauth_states
+  for each row when (old.verifier_secret_id is not null) execute function private.delete_unnamed_verifier();
+create trigger oauth_states_delete_used_verifier after update of verifier_secret_id on private.oauth_states
+  for each row when (old.verifier_secret_id is not null and new.verifier_secret_id is null)
+  execute function private.delete_unnamed_verifier();
+
+-- Starts a sign-in. What is a day past its end is forgotten: until then its outcome can be told.
+create function public.begin_oauth(
+  p_state_hash text, p_organization_id uuid, p_user_id uuid, p_connector text, p_integration_id uuid, p_name text,
+  p_settings jsonb, p_sync_interval_minutes int, p_return_url text, p_redirect_uri text, p_finished_by text,
+  p_code_verifier text, p_code_challenge text
+)
+returns timestamptz
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  ends_at timestamptz;
+begin
+  delete from private.oauth_states where expires_at < now() - interval '1 day';
+  if not exists (select 1 from public.organizations where id = p_organization_id) then
+    perform private.refuse('organization_not_found');
+  end if;
+  if not exists (select 1 from public.connectors where slug = p_connector and available) then
+    perform private.refuse('connector_not_found', format('There is no connector %s.', p_connector));
+  end if;
+  insert into private.oauth_states (
+    state_hash, organization_id, user_id, connector, integration_id, name, settings, sync_interval_minutes, return_url,
+    redirect_uri, finished_by, verifier_secret_id, code_challenge
+  )
+  values (
+    decode(p_state_hash, 'hex'), p_organization_id, p_user_id, p_connector, p_integration_id, p_name, p_settings,
+    p_sync_interval_minutes, p_return_url, p_redirect_uri, p_finished_by,
+    case when p_code_verifier is not null then vault.create_secret(p_code_verifier) end, p_code_challenge
+  )
+  returning expires_at into ends_at;
+  return ends_at;
+end;
+$$;
+grant execute on function public.begin_oauth(
+  text, uuid, uuid, text, uuid, text, jsonb, int, text, text, text, text, text
+) to service_role;
+
+-- A browser opens the link: from now on the sign-in belongs to that browser. { outcome, … }, where outcome is
+-- ready, unknown, expired, used or other_browser.
+create function public.open_oauth(p_state_hash text, p_browser_hash text)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  started private.oauth_states;
+begin
+  update private.oauth_states as opened set browser_hash = decode(p_browser_hash, 'hex')
+  where opened.state_hash = decode(p_state_hash, 'hex') and opened.finished_by = 'callback'
+    and opened.used_at is null and opened.expires_at > now() and opened.browser_hash is null;
+  select * into started from private.oauth_states where state_hash = decode(p_state_hash, 'hex') and finished_by = 'callback';
+  if not found then
+    return jsonb_build_object('outcome', 'unknown');
+  end if;
+  return jsonb_build_object(
+    'outcome', case
+      when started.used_at is not null then 'used'
+      when started.expires_at <= now() then 'expired'
+      when started.browser_hash <> decode(p_browser_hash, 'hex') then 'other_browser'
+      else 'ready'
+    end,
+    'connector', started.connector, 'settings', started.settings, 'return_url', started.return_url,
+    'redirect_uri', started.redirect_uri, 'code_challenge', started.code_challenge);
+end;
+$$;
+grant execute on function public.open_oauth(text, text) to service_role;
+
+-- Uses a state up, once, for whoever may: the browser that opened it, or the user who started it. Then
+-- { outcome: ready, code_verifier, … }. Otherwise outcome says why not, and the state stays as it was; return_url is
+-- there where the state is known.
+create function public.use_oauth_state(p_state_hash text, p_browser_hash text default null, p_user_id uuid default null)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  started private.oauth_states;
+  outcome text;
+  code_verifier text;
+begin
+  select * into started from private.oauth_states where state_hash = decode(p_state_hash, 'hex') for update;
+  if not found then
+    return jsonb_build_object('outcome', 'unknown');
+  end if;
+  outcome := case
+    when (started.finished_by = 'app') <> (p_browser_hash is null) then 'unknown'
+    when started.used_at is not null then 'used'
+    when started.expires_at <= now() then 'expired'
+    when started.finished_by = 'app' and started.user_id is distinct from p_user_id then 'not_yours'
+    when started.finished_by = 'callback' and started.browser_hash is distinct from decode(p_browser_hash, 'hex') then 'other_browser'
+    -- whoever started it may have lost the right to since
+    when started.user_id is not null and not exists (
+      select 1 from public.organization_members as member
+      where member.organization_id = started.organization_id and member.user_id = started.user_id
+        and member.role in ('owner', 'manager')) then 'not_a_manager'
+    else 'ready'
+  end;
+  if outcome = 'ready' then
+    select secret.decrypted_secret into code_verifier
+    from vault.decrypted_secrets as secret where secret.id = started.verifier_secret_id;
+    update private.oauth_states set used_at = now(), verifier_secret_id = null where state_hash = started.state_hash;
+  end if;
+  return jsonb_build_object(
+    'outcome', outcome, 'return_url', started.return_url,
+    'sign_in', case when outcome = 'ready' then jsonb_build_object(
+      'organization_id', started.organization_id, 'user_id', started.user_id, 'connector', started.connector,
+      'integration_id', started.integration_id, 'name', started.name, 'settings', started.settings,
+      'sync_interval_minutes', started.sync_interval_minutes, 'redirect_uri', started.redirect_uri,
+      'code_verifier', code_verifier) end);
+end;
+$$;
+grant execute on function public.use_oauth_state(text, text, uuid) to service_role;
+
+-- Grants ------------------------------------------------------------------------------------------
+
+-- What an owner has granted: the refresh token, and how its refreshes go. The access token stands beside the
+-- credentials, where every kind of token does. A row is its own lock: one refresh at a time, under a lease.
+create table private.oauth_grants (
+  integration_id uuid primary key references private.integration_credentials (integration_id) on delete cascade,
+  refresh_token_secret_id uuid, -- vault.secrets.id; null: the platform gave none
+  scope text, -- as granted
+  lifetime_seconds int, -- of the access token; null: not said
+  generation int not null default 1, -- counts the tokens; whoever holds an older one need not refresh again
+  refresh_lease_token uuid,
+  refresh_lease_expires_at timestamptz,
+  refresh_started_at timestamptz, -- set before the platform is asked, cleared when its answer is kept: between the two nobody knows
+  refresh_failure_count int not null default 0, -- in a row
+  failures_counted_since timestamptz, -- at most twenty in a day
+  next_refresh_at timestamptz not null default '-infinity',
+  last_error jsonb, -- { code, message, next }
+  ended_at timestamptz, -- the platform takes the refresh token no longer: never asked again
+  updated_at timestamptz not null default now(),
+  -- longer than the longest call to a token endpoint (20 s)
+  constraint oauth_grants_lease_has_an_end check ((refresh_lease_token is null) = (refresh_lease_expires_at is null))
+);
+alter table private.oauth_grants enable row level security;
+
+-- Definer's rights, as private.delete_unnamed_secrets.
+create function private.delete_unnamed_refresh_token()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  delete from vault.secrets
+  where id = old.refresh_token_secret_id and (tg_op = 'DELETE' or id is distinct from new.refresh_token_secret_id);
+  return null;
+end;
+$$;
+create trigger oauth_grants_delete_secret after delete or update on private.oauth_grants
+  for each row execute function private.delete_unnamed_refresh_token();
+
+-- When a token should be replaced: five minutes before its end, sooner where it lives shorter than that.
+create function private.refresh_at(expires_at timestamptz, lifetime_seconds int)
+returns timestamptz
+language sql
+immutable
+set search_path = ''
+as $$
+  select refresh_at.expires_at - least(interval '5 minutes', make_interval(secs => coalesce(refresh_at.lifetime_seconds, 3600) * 0.2));
+$$;
+
+-- The token of a grant as open_integration shows it: { access_token, expires_at, generation, refresh_at, can_refresh }.
+create function private.describe_grant_token(integration_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'access_token', secret.decrypted_secret, 'expires_at', held.token_expires_at, 'generation', grants.generation,
+    'refresh_at', private.refresh_at(held.token_expires_at, grants.lifetime_seconds),
+    'can_refresh', grants.refresh_token_secret_id is not null)
+  from private.oauth_grants as grants
+  join private.integration_credentials as held on held.integration_id = grants.integration_id
+  join vault.decrypted_secrets as secret on secret.id = held.token_secret_id
+  where grants.integration_id = describe_grant_token.integration_id;
+$$;
+
+-- Ends a sign-in: connects the account, or connects it again, with its tokens. p_integration_id: only this one.
+create function public.connect_oauth_integration(
+  p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb, p_account jsonb,
+  p_streams text[], p_sync_interval_minutes int, p_actor_id uuid, p_integration_id uuid,
+  p_access_token text, p_expires_in_seconds int, p_refresh_token text, p_scope text
+)
+returns public.integrations
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  known public.integrations;
+  connected public.integrations;
+begin
+  if p_integration_id is not null then
+    select * into known from public.integrations where id = p_integration_id for update;
+    if not found then
+      perform private.refuse('integration_not_found');
+    end if;
+    if known.external_account_id is distinct from p_external_account_id then
+      perform private.refuse('oauth_account_mismatch',
+        format('%s is another account than the one just signed in to: connect that one by itself.', known.name));
+    end if;
+  end if;
+  connected := public.connect_integration(
+    p_organization_id, p_connector, p_external_account_id, coalesce(known.name, p_name), p_settings, '{}',
+    p_sync_interval_minutes, p_actor_id, p_access_token, now() + make_interval(secs => p_expires_in_seconds), p_account, p_streams);
+  insert into private.oauth_grants as held (integration_id, refresh_token_secret_id, scope, lifetime_seconds)
+  values (connected.id, case when p_refresh_token is not null then vault.create_secret(p_refresh_token) end, p_scope, p_expires_in_seconds)
+  on conflict on constraint oauth_grants_pkey do update set
+    refresh_token_secret_id = excluded.refresh_token_secret_id, scope = excluded.scope, lifetime_seconds = excluded.lifetime_seconds,
+    generation = held.generation + 1, refresh_lease_token = null, refresh_lease_expires_at = null, refresh_started_at = null,
+    refresh_failure_count = 0, failures_counted_since = null, next_refresh_at = '-infinity', last_error = null, ended_at = null,
+    updated_at = now();
+  return connected;
+end;
+$$;
+grant execute on function public.connect_oauth_integration(
+  uuid, text, text, text, jsonb, jsonb, text[], int, uuid, uuid, text, int, text, text
+) to service_role;
+
+-- Asks for a token newer than p_generation. The row's lock makes all who ask take turns:
+--   * { state: token, … }: here it is, or the present one is still good enough;
+--   * { state: refresh, refresh_token, generation, interrupted }: the caller refreshes, under p_lease_token, and saves or
+--     fails it; interrupted: an earlier refresh was never answered, so the platform may have replaced the token already;
+--   * { state: wait, wait_ms }: somebody else is at it, and the present token has ended;
+--   * { state: backoff, retry_after_ms, error }: it failed lately, and the present token has ended;
+--   * { state: reconnect, error }: only the owner can help. error null: there is no refresh token.
+-- p_refused: the platform has refused the present token, so it is not good enough whatever its time.
+create function public.begin_token_refresh(
+  p_integration_id uuid, p_generation int, p_lease_token uuid, p_refused boolean default false
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  held private.oauth_grants;
+  ends_at timestamptz;
+  is_good boolean;
+begin
+  select * into held from private.oauth_grants where integration_id = p_integration_id for update;
+  if not found then
+    perform private.refuse('integration_disconnected');
+  end if;
+  select token_expires_at into ends_at from private.integration_credentials where integration_id = p_integration_id;
+  is_good := not p_refused and coalesce(ends_at > clock_timestamp() + interval '5 seconds', true);
+  if held.ended_at is not null then
+    return jsonb_build_object('state', 'reconnect', 'error', held.last_error);
+  elsif held.generation > p_generation then
+    return private.describe_grant_token(p_integration_id) || jsonb_build_object('state', 'token');
+  elsif held.refresh_lease_token = p_lease_token then
+    null; -- our own claim, whose answer was lost
+  elsif is_good and (held.refresh_token_secret_id is null or held.refresh_lease_expires_at > clock_timestamp()
+    or held.next_refresh_at > clock_timestamp()) then
+    return private.describe_grant_token(p_integration_id) || jsonb_build_object('state', 'token');
+  elsif held.refresh_token_secret_id is null then
+    return jsonb_build_object('state', 'reconnect', 'error', null);
+  elsif held.refresh_lease_expires_at > clock_timestamp() then
+    return jsonb_build_object('state', 'wait', 'wait_ms', 100);
+  elsif held.next_refresh_at > clock_timestamp() then
+    return jsonb_build_object('state', 'backoff', 'error', held.last_error,
+      'retry_after_ms', ceil(extract(epoch from held.next_refresh_at - clock_timestamp()) * 1000));
+  end if;
+  update private.oauth_grants set
+    refresh_lease_token = p_lease_token, refresh_lease_expires_at = clock_timestamp() + interval '30 seconds',
+    refresh_started_at = clock_timestamp(), updated_at = now()
+  where integration_id = p_integration_id;
+  return jsonb_build_object(
+    'state', 'refresh', 'generation', held.generation,
+    'interrupted', held.refresh_started_at is not null and held.refresh_lease_token is distinct from p_lease_token,
+    'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = held.refresh_token_secret_id));
+end;
+$$;
+grant execute on function public.begin_token_refresh(uuid, int, uuid, boolean) to service_role;
+
+-- Keeps what a refresh brought. Whoever took p_generation's refresh token to the platform may save, lease or not:
+-- what the platform handed out is newer than anything held here. A null refresh token keeps the old one.
+create function public.save_token_refresh(
+  p_integration_id uuid, p_generation int, p_access_token text, p_expires_in_seconds int, p_refresh_token text,
+  p_scope text, p_account jsonb
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  held private.oauth_grants;
+begin
+  select * into held from private.oauth_grants where integration_id = p_integration_id for update;
+  if not found then
+    perform private.refuse('integration_disconnected');
+  end if;
+  if held.generation = p_generation and held.ended_at is null then
+    update private.integration_credentials set
+      token_secret_id = vault.create_secret(p_access_token),
+      token_expires_at = clock_timestamp() + make_interval(secs => p_expires_in_seconds), updated_at = now()
+    where integration_id = p_integration_id;
+    update private.oauth_grants set
+      refresh_token_secret_id = case
+        when p_refresh_token is null then refresh_token_secret_id else vault.create_secret(p_refresh_token)
+      end,
+      scope = coalesce(p_scope, scope), lifetime_seconds = p_expires_in_seconds, generation = generation + 1,
+      refresh_lease_token = null, refresh_lease_expires_at = null, refresh_started_at = null, refresh_failure_count = 0,
+      failures_counted_since = null, next_refresh_at = '-infinity', last_error = null, updated_at = now()
+    where integration_id = p_integration_id;
+    update public.integrations as integration set account = integration.account || p_account
+    where integration.id = p_integration_id and not integration.account @> p_account;
+  end if;
+  return private.describe_grant_token(p_integration_id);
+end;
+$$;
+grant execute on function public.save_token_refresh(uuid, int, text, int, text, text, jsonb) to service_role;
+
+-- How a failed refresh goes on: after growing pauses, at most twenty times in a day; never again when it is final.
+-- p_answered: the platform said no, so that its refresh token is still the one held here.
+create function public.fail_token_refresh(
+  p_integration_id uuid, p_generation int, p_error jsonb, p_is_final boolean, p_answered boolean
+)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  held private.oauth_grants;
+  failures int;
+  counted_since timestamptz;
+begin
+  select * into held from private.oauth_grants where integration_id = p_integration_id for update;
+  if not found or held.generation <> p_generation or held.ended_at is not null then
+    return; -- somebody else was faster, or the account was disconnected
+  end if;
+  failures := held.refresh_failure_count + 1;
+  counted_since := coalesce(held.failures_counted_since, clock_timestamp());
+  update private.oauth_grants set
+    refresh_lease_token = null, refresh_lease_expires_at = null,
+    refresh_started_at = case when p_answered then null else refresh_started_at end,
+    refresh_failure_count = case when failures >= 20 then 0 else failures end,
+    failures_counted_since = case when failures >= 20 then null else counted_since end,
+    next_refresh_at = case
+      when failures >= 20 then greatest(counted_since + interval '1 day', clock_timestamp() + interval '1 hour')
+      else clock_timestamp() + least(interval '2 hours', interval '30 seconds' * power(2, failures - 1))
+    end,
+    last_error = p_error, ended_at = case when p_is_final then now() end, updated_at = now()
+  where integration_id = p_integration_id;
+  if p_is_final then
+    perform private.require_reconnect(p_integration_id, p_error);
+  end if;
+end;
+$$;
+grant execute on function public.fail_token_refresh(uuid, int, jsonb, boolean, boolean) to service_role;
+
+-- Shows that only the owner can help, and stops everything that would go on trying.
+create function private.require_reconnect(integration_id uuid, error jsonb)
+returns void
+language sql
+set search_path = ''
+as $$
+  update public.integrations as integration set status = 'needs_reconnect', last_error = require_reconnect.error
+  where integration.id = require_reconnect.integration_id and integration.status in ('connected', 'error', 'paused');
+$$;
+
+-- A token that has ended and has no refresh token beside it.
+create function public.require_reconnect(p_integration_id uuid, p_error jsonb)
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  select private.require_reconnect(p_integration_id, p_error);
+$$;
+grant execute on function public.require_reconnect(uuid, jsonb) to service_role;
+
+-- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token }, or null.
+create function public.read_oauth_tokens(p_integration_id uuid)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'access_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = held.token_secret_id),
+    'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = grants.refresh_token_secret_id))
+  from private.oauth_grants as grants
+  join private.integration_credentials as held on held.integration_id = grants.integration_id
+  where grants.integration_id = p_integration_id;
+$$;
+grant execute on function public.read_oauth_tokens(uuid) to service_role;
