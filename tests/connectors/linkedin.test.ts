@@ -14,7 +14,7 @@ import {
 import { createHttpClient } from '../../supabase/functions/_shared/http/client.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
-import { signInAt } from '../support/sign-in.ts'
+import { signInAt } from '../support/sign-in-at.ts'
 import { conformance } from './conformance.ts'
 
 const URN = 'urn:li:share:7234567890123456001'

@@ -20,7 +20,7 @@ import { x } from '../../supabase/functions/_shared/connectors/x.ts'
 import { createHttpClient, type HttpClient } from '../../supabase/functions/_shared/http/client.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
-import { signInAt } from '../support/sign-in.ts'
+import { signInAt } from '../support/sign-in-at.ts'
 import { conformance, readAll, type StreamFixture } from './conformance.ts'
 
 const mention = {
