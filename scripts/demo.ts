@@ -1,7 +1,11 @@
-// The demo: a manager connects a store, syncs its catalog, the store changes, a second sync follows.
+// The demo: a manager connects a store, syncs its catalog, the store changes, a second sync follows; then an account
+// by signing in.
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import type { SyncLog } from '../supabase/functions/_shared/contracts/sync.ts'
-import { createPlugboard, type Plugboard, type Result } from '../src/index.ts'
+import { createPlugboard, type Plugboard } from '../src/index.ts'
+import { playSignIn } from './demo-sign-in.ts'
+import { good } from './good.ts'
+import type { AirtableSimulator } from './simulators/airtable.ts'
 import type { TreezSimulator } from './simulators/treez.ts'
 import type { Stack } from './stack/stack.ts'
 import { table } from './table.ts'
@@ -16,7 +20,7 @@ type Say = (line: string) => void
 /** Plays the demo through the client library, as a front end would. Throws when anything fails. */
 export async function playDemo(
   stack: Pick<Stack, 'url' | 'publishableKey'>,
-  store: TreezSimulator,
+  { treez: store, airtable }: { treez: TreezSimulator; airtable: AirtableSimulator },
   say: Say,
 ): Promise<Demo> {
   const supabase: SupabaseClient = createClient(stack.url, stack.publishableKey, {
@@ -51,6 +55,7 @@ export async function playDemo(
     say(`errors are records the store sent broken, kept for repair, such as: ${refused.message}`)
   }
   say('')
+  await playSignIn(plugboard, organization_id, airtable, say)
   return { organization_id, integration_id: integration.id, access_token }
 }
 
@@ -132,8 +137,3 @@ const toRow = (log: SyncLog, index: number) => ({
   errors: log.error_count,
   'time (s)': ((log.duration_ms ?? 0) / 1000).toFixed(1),
 })
-
-function good<T>(result: Result<T>): T {
-  if (result.error) throw result.error
-  return result.data
-}

@@ -64,6 +64,7 @@ async function runTests(dataDir: string): Promise<void> {
     await test('plpgsql_check finds nothing in any function', () => checkFunctions(admin))
     await test('the real pg_cron queues a due sync, and a worker it woke brings the catalog', () =>
       scheduledSync(admin, server.url))
+    await test('what the catalog shows is claimed, stored and linked', () => keepImages(admin))
   } finally {
     await admin.end()
     await server.stop()
@@ -263,6 +264,34 @@ async function scheduledSync(admin: Sql, url: string): Promise<void> {
   }
 }
 
+async function keepImages(admin: Sql): Promise<void> {
+  const [lease] = await admin`select gen_random_uuid() as token`
+  const [claim] = await admin`
+    select image ->> 'id' as id, image ->> 'organization_id' as organization_id, count(*) over ()::int as claimed
+    from jsonb_array_elements(public.claim_images(${lease?.token})) as image limit 1`
+  if (claim?.claimed !== 24) throw new Error(`${claim?.claimed} images were claimed`)
+  const content_hash = 'c'.repeat(64)
+  const asset = {
+    content_hash,
+    content_type: 'image/png',
+    byte_size: 1,
+    storage_path: `${claim.organization_id}/cc/${content_hash}.png`,
+  }
+  const error = { code: 'provider_not_found', message: '404', next: 'owner' }
+  await admin`
+    select public.finish_images(${lease?.token}, (
+      select ${admin.json([{ id: claim.id, asset }])}::jsonb
+        || jsonb_agg(jsonb_build_object('id', source.id, 'error', ${admin.json(error)}::jsonb))
+      from public.media_sources as source where source.lease_token = ${lease?.token} and source.id <> ${claim.id}))`
+  const [outcome] = await admin`
+    select
+      (select count(*)::int from public.products where image_asset_id is not null) as linked,
+      (select count(*)::int from public.media_sources where attempt_count = 1) as failed`
+  if (!(outcome?.linked > 0) || outcome?.failed !== 23) {
+    throw new Error(`${outcome?.linked} products are linked, ${outcome?.failed} images failed`)
+  }
+}
+
 /** Where the Edge Functions would answer: a worker in this process, for whoever shows the token. */
 async function openWorkerDoor(db: Database, treezUrl: string) {
   const token = randomUUID()
@@ -270,13 +299,15 @@ async function openWorkerDoor(db: Database, treezUrl: string) {
   let work: Promise<unknown> = Promise.resolve()
   const server = createServer((request, response) => {
     request.resume()
-    const isRing = request.method === 'POST' && request.url === '/functions/v1/sync/work'
+    const worker = request.url?.match(/^\/functions\/v1\/(sync|sync-images)\/work$/)?.[1]
+    const isRing = request.method === 'POST' && worker !== undefined
     const isKnown = request.headers['x-worker-token'] === token
     response.writeHead(isRing ? isKnown ? 200 : 401 : 404).end()
     if (!isRing || !isKnown) {
       door.failure = new Error(`${request.method} ${request.url} is no ring with the right token`)
       return
     }
+    if (worker !== 'sync') return // images are claimed by a test of their own
     work = runWorker({
       db,
       clock: systemClock,

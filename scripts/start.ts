@@ -2,6 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { runCommand, stopOnSignals } from './command-line.ts'
 import { demoUser, playDemo } from './demo.ts'
+import { startAirtableSimulator } from './simulators/airtable.ts'
 import { startJsonFeedSimulator } from './simulators/json-feed.ts'
 import { startTreezSimulator } from './simulators/treez.ts'
 import { PlugboardError } from '../src/index.ts'
@@ -16,27 +17,36 @@ await runCommand(async () => {
 
   const say = timed()
   // the same addresses at each start, where they are free: an integration made with them goes on working
-  const [treez, feed] = await Promise.all([
+  const [treez, feed, airtable] = await Promise.all([
     freePort(54330).then((port) => startTreezSimulator({ port })),
     freePort(54331).then((port) => startJsonFeedSimulator({ port })),
+    freePort(54332).then((port) => startAirtableSimulator({ port })),
   ])
-  say(`simulated platforms: Treez at ${treez.url}, a JSON feed at ${feed.url}`)
+  say(
+    `simulated platforms: Treez at ${treez.url}, a JSON feed at ${feed.url}, Airtable at ${airtable.url}`,
+  )
   const stack = await startStack({
     ...options,
     functionsEnv: {
       ...options.functionsEnv,
       CONNECTOR_OVERRIDES: JSON.stringify({
-        ...readOverrides(options.functionsEnv.CONNECTOR_OVERRIDES),
-        treez: { baseUrl: treez.baseUrl }, // the demo's store, never the real one
+        ...readJson(options.functionsEnv, 'CONNECTOR_OVERRIDES'),
+        // the demo's accounts, never the real ones
+        treez: { baseUrl: treez.baseUrl },
+        airtable: { baseUrl: airtable.baseUrl },
+      }),
+      OAUTH_CLIENTS: JSON.stringify({
+        ...readJson(options.functionsEnv, 'OAUTH_CLIENTS'),
+        airtable: airtable.client,
       }),
     },
     log: say,
   })
-  const stop = () => Promise.all([stack.stop(), treez.stop(), feed.stop()])
+  const stop = () => Promise.all([stack.stop(), treez.stop(), feed.stop(), airtable.stop()])
   stopOnSignals(stop)
   say(`Supabase is up at ${stack.url}`)
 
-  const demo = await playDemo(stack, treez, say).catch(async (error: unknown) => {
+  const demo = await playDemo(stack, { treez, airtable }, say).catch(async (error: unknown) => {
     await stop()
     if (error instanceof PlugboardError) {
       throw new UserError(`The demo stopped (${error.code}): ${error.message}`)
@@ -73,11 +83,11 @@ curl -X POST ${stack.functionsUrl}/sync-products -H 'content-type: application/j
   console.log(`ready ${stack.url} (env in ${options.envFile}, Ctrl-C stops)`)
 })
 
-function readOverrides(text = '{}'): Record<string, unknown> {
+function readJson(env: Record<string, string>, name: string): Record<string, unknown> {
   try {
-    return JSON.parse(text)
+    return JSON.parse(env[name] ?? '{}')
   } catch {
-    throw new UserError('CONNECTOR_OVERRIDES in the file of --functions-env is not valid JSON.')
+    throw new UserError(`${name} in the file of --functions-env is not valid JSON.`)
   }
 }
 

@@ -189,6 +189,7 @@ export type Database = {
           'first_name': string | null
           'full_name': string | null
           'id': string
+          'image_asset_id': string | null
           'image_url': string | null
           'integration_id': string
           'job_title': string | null
@@ -219,6 +220,7 @@ export type Database = {
           'first_name'?: string | null
           'full_name'?: string | null
           'id'?: string
+          'image_asset_id'?: string | null
           'image_url'?: string | null
           'integration_id': string
           'job_title'?: string | null
@@ -248,6 +250,7 @@ export type Database = {
           'first_name'?: string | null
           'full_name'?: string | null
           'id'?: string
+          'image_asset_id'?: string | null
           'image_url'?: string | null
           'integration_id'?: string
           'job_title'?: string | null
@@ -267,6 +270,13 @@ export type Database = {
           'updated_at'?: string
         }
         Relationships: [
+          {
+            foreignKeyName: 'contacts_image_asset_id_organization_id_fkey'
+            columns: ['image_asset_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'media_assets'
+            referencedColumns: ['id', 'organization_id']
+          },
           {
             foreignKeyName: 'contacts_integration_id_organization_id_fkey'
             columns: ['integration_id', 'organization_id']
@@ -348,6 +358,115 @@ export type Database = {
           },
           {
             foreignKeyName: 'integrations_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'media_assets': {
+        Row: {
+          'byte_size': number
+          'content_hash': string
+          'content_type': string
+          'created_at': string
+          'height': number | null
+          'id': string
+          'organization_id': string
+          'storage_bucket': string
+          'storage_path': string
+          'width': number | null
+        }
+        ComputedFields: never
+        Insert: {
+          'byte_size': number
+          'content_hash': string
+          'content_type': string
+          'created_at'?: string
+          'height'?: number | null
+          'id'?: string
+          'organization_id': string
+          'storage_bucket'?: string
+          'storage_path': string
+          'width'?: number | null
+        }
+        Update: {
+          'byte_size'?: number
+          'content_hash'?: string
+          'content_type'?: string
+          'created_at'?: string
+          'height'?: number | null
+          'id'?: string
+          'organization_id'?: string
+          'storage_bucket'?: string
+          'storage_path'?: string
+          'width'?: number | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'media_assets_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'media_sources': {
+        Row: {
+          'asset_id': string | null
+          'attempt_count': number
+          'created_at': string
+          'id': string
+          'last_error': Json | null
+          'lease_expires_at': string | null
+          'lease_token': string | null
+          'organization_id': string
+          'run_at': string
+          'status': string
+          'updated_at': string
+          'url': string
+        }
+        ComputedFields: never
+        Insert: {
+          'asset_id'?: string | null
+          'attempt_count'?: number
+          'created_at'?: string
+          'id'?: string
+          'last_error'?: Json | null
+          'lease_expires_at'?: string | null
+          'lease_token'?: string | null
+          'organization_id': string
+          'run_at'?: string
+          'status'?: string
+          'updated_at'?: string
+          'url': string
+        }
+        Update: {
+          'asset_id'?: string | null
+          'attempt_count'?: number
+          'created_at'?: string
+          'id'?: string
+          'last_error'?: Json | null
+          'lease_expires_at'?: string | null
+          'lease_token'?: string | null
+          'organization_id'?: string
+          'run_at'?: string
+          'status'?: string
+          'updated_at'?: string
+          'url'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'media_sources_asset_id_organization_id_fkey'
+            columns: ['asset_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'media_assets'
+            referencedColumns: ['id', 'organization_id']
+          },
+          {
+            foreignKeyName: 'media_sources_organization_id_fkey'
             columns: ['organization_id']
             isOneToOne: false
             referencedRelation: 'organizations'
@@ -708,6 +827,7 @@ export type Database = {
           'deleted_at': string | null
           'description': string | null
           'id': string
+          'image_asset_id': string | null
           'image_urls': (string)[]
           'integration_id': string
           'last_synced_at': string | null
@@ -737,6 +857,7 @@ export type Database = {
           'deleted_at'?: never
           'description'?: string | null
           'id'?: string
+          'image_asset_id'?: string | null
           'image_urls'?: (string)[]
           'integration_id': string
           'last_synced_at'?: string | null
@@ -765,6 +886,7 @@ export type Database = {
           'deleted_at'?: never
           'description'?: string | null
           'id'?: string
+          'image_asset_id'?: string | null
           'image_urls'?: (string)[]
           'integration_id'?: string
           'last_synced_at'?: string | null
@@ -785,6 +907,13 @@ export type Database = {
           'variants'?: NonNullable<Json>
         }
         Relationships: [
+          {
+            foreignKeyName: 'products_image_asset_id_organization_id_fkey'
+            columns: ['image_asset_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'media_assets'
+            referencedColumns: ['id', 'organization_id']
+          },
           {
             foreignKeyName: 'products_integration_id_organization_id_fkey'
             columns: ['integration_id', 'organization_id']
@@ -1270,6 +1399,10 @@ export type Database = {
         Returns: Json
       }
       'claim_due_checks': { Args: { 'p_limit'?: number }; Returns: Json }
+      'claim_images': {
+        Args: { 'p_lease_seconds'?: number; 'p_lease_token': string; 'p_limit'?: number }
+        Returns: Json
+      }
       'claim_sync_run': {
         Args: { 'p_lease_seconds'?: number; 'p_lease_token'?: string; 'p_sync_log_id'?: string }
         Returns: Json
@@ -1433,6 +1566,10 @@ export type Database = {
         Args: { 'p_action_id': string; 'p_detail'?: Json; 'p_result': Json; 'p_status': string }
         Returns: undefined
       }
+      'finish_images': {
+        Args: { 'p_hand_over'?: boolean; 'p_lease_token': string; 'p_outcomes': Json }
+        Returns: undefined
+      }
       'finish_sync_run': {
         Args: {
           'p_error'?: Json
@@ -1468,6 +1605,10 @@ export type Database = {
           isOneToOne: true
           isSetofReturn: false
         }
+      }
+      'has_media_asset': {
+        Args: { 'p_content_hash': string; 'p_organization_id': string }
+        Returns: boolean
       }
       'invite_member': {
         Args: { 'email': string; 'organization_id': string; 'role'?: string }
@@ -1573,6 +1714,10 @@ export type Database = {
       'report_request': {
         Args: { 'p_key': string; 'p_outcome': string; 'p_retry_after_ms'?: number }
         Returns: undefined
+      }
+      'request_images': {
+        Args: { 'p_actor_id'?: string; 'p_organization_id': string; 'p_retry_dead'?: boolean }
+        Returns: Json
       }
       'require_reconnect': {
         Args: { 'p_error': Json; 'p_integration_id': string }

@@ -1,5 +1,6 @@
 // Plugboard's client library: the integration backend of a Supabase project, for its front ends.
 import { Connectors } from './connectors.ts'
+import { Images } from './images.ts'
 import { Integrations } from './integrations.ts'
 import { Organizations } from './organizations.ts'
 import type { AppSupabaseClient } from './supabase.ts'
@@ -12,6 +13,13 @@ export type {
   ConnectorStream,
   JsonSchema,
 } from '../supabase/functions/_shared/contracts/connectors.ts'
+export type {
+  ImageCounts,
+  ImageType,
+  MediaAsset,
+  MediaSource,
+  MediaSourceStatus,
+} from '../supabase/functions/_shared/contracts/images.ts'
 export type {
   ActionResult,
   Authorization,
@@ -38,6 +46,7 @@ export type {
   NextStep,
 } from '../supabase/functions/_shared/platform/errors.ts'
 export type { Database } from './database.types.ts'
+export type { MediaAssetQuery, MediaSourceQuery } from './images.ts'
 export type { ConnectByCredentials, ConnectBySignIn, IntegrationQuery } from './integrations.ts'
 export type { Invitation, Member, Organization, Role } from './organizations.ts'
 export type { Page } from './read-page.ts'
@@ -45,13 +54,14 @@ export { PlugboardError, type PlugboardErrorCode, type Result } from './result.t
 export type { AppSupabaseClient, CallOptions } from './supabase.ts'
 export type { ReplayResult, SyncErrorQuery, SyncLogQuery } from './syncs.ts'
 export type { WatchOptions } from './watch-sync.ts'
-export { Connectors, Integrations, Organizations, Syncs }
+export { Connectors, Images, Integrations, Organizations, Syncs }
 
 export type Plugboard = {
   organizations: Organizations
   integrations: Integrations
   syncs: Syncs
   connectors: Connectors
+  images: Images
 }
 
 /**
@@ -73,5 +83,6 @@ export function createPlugboard(supabase: AppSupabaseClient): Plugboard {
     integrations: new Integrations(supabase),
     syncs: new Syncs(supabase),
     connectors: new Connectors(supabase),
+    images: new Images(supabase),
   }
 }

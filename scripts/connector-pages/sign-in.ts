@@ -9,7 +9,7 @@ export function signIn({ slug, name }: Connector, auth: OAuth2): string[] {
     [slug]: { client_id: '…', ...(method === 'none' ? {} : { client_secret: '…' }) },
   }
   return [
-    `The owner signs in at ${name} (OAuth, RFC 6749); there is nothing to type in. Once for the project:`,
+    `The owner signs in at ${name} (OAuth, RFC 6749) and types no credentials here. Once for the project:`,
     '',
     `1. Register an app at ${name} with the redirect URI \`<project url>/functions/v1/oauth-callback\`.`,
     `2. ${scopes(auth)}`,
@@ -29,8 +29,10 @@ function scopes({ scope, requiredScope }: OAuth2): string {
 
 function facts(auth: OAuth2, method: string): string[] {
   return [
-    `Sign-in at ${code(auth.authorization_endpoint)}, tokens from ${code(auth.token_endpoint)}; ` +
-    `the app proves itself there by ${code(method)} (RFC 7591).`,
+    `Sign-in at ${code(auth.authorization_endpoint)}, tokens from ${
+      code(auth.token_endpoint)
+    }; the app proves ` +
+    `itself there by ${method === 'none' ? 'nothing but its client id' : code(method)} (RFC 7591).`,
     auth.pkce === false
       ? 'No PKCE: the platform does not take it.'
       : 'PKCE with S256 (RFC 7636) protects the code.',

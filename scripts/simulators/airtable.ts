@@ -68,7 +68,11 @@ export type AirtableSimulator = {
 
 const SCOPES = ['data.records:read', 'data.records:write', 'schema.bases:read', 'user.email:read']
 const TOKEN = 'patSIMULATED00000.0123456789abcdef'
-const CLIENT = { client_id: 'plugboard-airtable', client_secret: 'airtable-app-secret' }
+/** Our app there. */
+export const AIRTABLE_CLIENT = {
+  client_id: 'plugboard-airtable',
+  client_secret: 'airtable-app-secret',
+}
 
 /** Starts the simulator on 127.0.0.1. */
 export async function startAirtableSimulator(
@@ -91,7 +95,7 @@ export async function startAirtableSimulator(
     platform: 'Airtable',
     authorization_path: '/oauth2/v1/authorize',
     token_path: '/oauth2/v1/token',
-    client: { ...CLIENT, token_endpoint_auth_method: 'client_secret_basic' },
+    client: { ...AIRTABLE_CLIENT, token_endpoint_auth_method: 'client_secret_basic' },
     redirect_uris: options.redirectUris ?? 'any',
     pkce: 'required',
     scopes: SCOPES,
@@ -168,7 +172,7 @@ export async function startAirtableSimulator(
       last_modified_field: 'Last modified',
     },
     credentials: { token: TOKEN },
-    client: CLIENT,
+    client: AIRTABLE_CLIENT,
     oauth,
     base,
     control,

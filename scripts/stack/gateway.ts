@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { FunctionProxy } from './functions/proxy.ts'
 import type { RestAuth } from './rest-auth.ts'
+import { withHostedAddresses } from './storage-answers.ts'
 import type { Tokens } from './tokens.ts'
 import { UserError } from './user-error.ts'
 
@@ -23,7 +24,10 @@ export async function startGateway(port: number, tokens: Tokens): Promise<Gatewa
   app.all('/rest/v1', (c) => forward(c.req.raw))
   app.all('/rest/v1/*', (c) => forward(c.req.raw))
   app.all('/auth/v1/*', async (c) => await withOutsideTokens(await forward(c.req.raw)))
-  app.all('/storage/v1/*', (c) => forward(c.req.raw))
+  app.all('/storage/v1/*', async (c) => {
+    const { raw } = c.req
+    return await withHostedAddresses(raw, await forward(raw))
+  })
   app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
   app.onError((error, c) =>
     c.json({ message: `The stack's gateway failed: ${error.message}` }, 500)

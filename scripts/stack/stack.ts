@@ -165,6 +165,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           },
           secrets: {
             PLUGBOARD_ALLOW_PRIVATE_NETWORKS: 'true', // the simulators are on loopback
+            // an app on this machine, at any port
+            PLUGBOARD_RETURN_URLS: 'http://127.0.0.1,http://localhost',
             PLUGBOARD_WORKER_TOKEN: keys.workerToken,
             ...options.functionsEnv,
           },

@@ -299,6 +299,66 @@ select private.register_connectors($json$[
     ]
   },
   {
+    "slug": "dutchie",
+    "name": "Dutchie POS",
+    "description": "Products of a Dutchie POS location: prices, categories, brands and pictures.",
+    "category": "commerce",
+    "docs_url": "https://api.pos.dutchie.com/swagger/v001/swagger.json",
+    "auth_types": [
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "currency": {
+          "default": "USD",
+          "title": "Currency",
+          "description": "ISO 4217. Dutchie sends amounts without one.",
+          "type": "string",
+          "pattern": "^[A-Z]{3}$"
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "api_key",
+      "type": "object",
+      "properties": {
+        "location_key": {
+          "type": "string",
+          "minLength": 1,
+          "title": "Location key",
+          "format": "password",
+          "writeOnly": true
+        },
+        "integrator_key": {
+          "type": "string",
+          "minLength": 1,
+          "title": "Integrator key",
+          "format": "password",
+          "writeOnly": true
+        }
+      },
+      "required": [
+        "location_key"
+      ],
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:products",
+      "incremental:products"
+    ],
+    "streams": [
+      {
+        "name": "products",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
+  },
+  {
     "slug": "json-feed",
     "name": "JSON product feed",
     "description": "Products from a public JSON file at an address of your choice.",
@@ -346,6 +406,645 @@ select private.register_connectors($json$[
       }
     ],
     "actions": []
+  },
+  {
+    "slug": "leafly",
+    "name": "Leafly",
+    "description": "Sends a dispensary’s menu to Leafly; nothing is read from there.",
+    "category": "commerce",
+    "docs_url": "https://www.leafly.com",
+    "auth_types": [
+      "client_credentials"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "menu_integration_key": {
+          "type": "string",
+          "pattern": "^[A-Za-z0-9_-]+$",
+          "title": "Menu integration key",
+          "description": "Leafly issues one for each retailer."
+        },
+        "environment": {
+          "default": "production",
+          "title": "Environment",
+          "description": "Keys and client of the sandbox are others than those of production.",
+          "type": "string",
+          "enum": [
+            "production",
+            "sandbox"
+          ]
+        }
+      },
+      "required": [
+        "menu_integration_key"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "production",
+          "x-when": {
+            "environment": "production"
+          },
+          "x-auth-type": "client_credentials",
+          "type": "object",
+          "properties": {
+            "client_id": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client id"
+            },
+            "client_secret": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client secret",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "client_id",
+            "client_secret"
+          ],
+          "additionalProperties": false
+        },
+        {
+          "title": "sandbox",
+          "x-when": {
+            "environment": "sandbox"
+          },
+          "x-auth-type": "client_credentials",
+          "type": "object",
+          "properties": {
+            "client_id": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client id"
+            },
+            "client_secret": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Client secret",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "client_id",
+            "client_secret"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "action:push_menu",
+      "action:push_menu_items",
+      "action:delete_menu_items"
+    ],
+    "streams": [],
+    "actions": [
+      {
+        "name": "push_menu",
+        "title": "Send the whole menu",
+        "description": "Makes the menu equal to these items: others are deleted. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "items": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "type": {
+                    "type": "string",
+                    "enum": [
+                      "Flower",
+                      "PreRoll",
+                      "Concentrate",
+                      "Cartridge",
+                      "Edible",
+                      "Topical",
+                      "Seeds",
+                      "Clone",
+                      "Accessory",
+                      "Other"
+                    ]
+                  },
+                  "name": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "variants": {
+                    "minItems": 1,
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "id": {
+                          "type": "string",
+                          "minLength": 1,
+                          "description": "Unique over the whole menu"
+                        },
+                        "medical": {
+                          "type": "boolean"
+                        },
+                        "price": {
+                          "description": "Decimal text such as 40.00; Leafly gets cents",
+                          "type": "string",
+                          "pattern": "^-?\\d{1,15}(\\.\\d{1,10})?$"
+                        },
+                        "amount": {
+                          "type": "number",
+                          "exclusiveMinimum": 0
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "g",
+                            "oz",
+                            "each"
+                          ],
+                          "description": "Flower: g, oz. Concentrate, Cartridge: each, g. Everything else: each"
+                        },
+                        "inventoryLevel": {
+                          "type": "number",
+                          "minimum": 0,
+                          "description": "Leafly shows 10 at most"
+                        }
+                      },
+                      "required": [
+                        "id",
+                        "medical",
+                        "price",
+                        "amount",
+                        "unit",
+                        "inventoryLevel"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "strain": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "minLength": 1
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "brand": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "description": {
+                    "type": "string"
+                  },
+                  "compounds": {
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "type": {
+                          "type": "string",
+                          "pattern": "^[a-z0-9-]+$"
+                        },
+                        "content": {
+                          "anyOf": [
+                            {
+                              "type": "number",
+                              "minimum": 0
+                            },
+                            {
+                              "type": "null"
+                            }
+                          ],
+                          "description": "null: unknown"
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "percent",
+                            "mg"
+                          ]
+                        }
+                      },
+                      "required": [
+                        "type",
+                        "content",
+                        "unit"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "total_thc": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "total_cbd": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "availableForPickup": {
+                    "description": "Left out: as it was, and false for a new item",
+                    "type": "boolean"
+                  },
+                  "imageUrl": {
+                    "description": "Left out or null: Leafly removes the picture",
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "uri"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "type",
+                  "name",
+                  "variants"
+                ],
+                "additionalProperties": false
+              }
+            },
+            "allow_smaller": {
+              "default": false,
+              "title": "Allow a much smaller menu",
+              "description": "Has to be true where more than half of what is there would go.",
+              "type": "boolean"
+            }
+          },
+          "required": [
+            "items"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      },
+      {
+        "name": "push_menu_items",
+        "title": "Send items of the menu",
+        "description": "Adds or replaces these items and leaves the others. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "items": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "type": {
+                    "type": "string",
+                    "enum": [
+                      "Flower",
+                      "PreRoll",
+                      "Concentrate",
+                      "Cartridge",
+                      "Edible",
+                      "Topical",
+                      "Seeds",
+                      "Clone",
+                      "Accessory",
+                      "Other"
+                    ]
+                  },
+                  "name": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "variants": {
+                    "minItems": 1,
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "id": {
+                          "type": "string",
+                          "minLength": 1,
+                          "description": "Unique over the whole menu"
+                        },
+                        "medical": {
+                          "type": "boolean"
+                        },
+                        "price": {
+                          "description": "Decimal text such as 40.00; Leafly gets cents",
+                          "type": "string",
+                          "pattern": "^-?\\d{1,15}(\\.\\d{1,10})?$"
+                        },
+                        "amount": {
+                          "type": "number",
+                          "exclusiveMinimum": 0
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "g",
+                            "oz",
+                            "each"
+                          ],
+                          "description": "Flower: g, oz. Concentrate, Cartridge: each, g. Everything else: each"
+                        },
+                        "inventoryLevel": {
+                          "type": "number",
+                          "minimum": 0,
+                          "description": "Leafly shows 10 at most"
+                        }
+                      },
+                      "required": [
+                        "id",
+                        "medical",
+                        "price",
+                        "amount",
+                        "unit",
+                        "inventoryLevel"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "strain": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "minLength": 1
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "brand": {
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "description": {
+                    "type": "string"
+                  },
+                  "compounds": {
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "type": {
+                          "type": "string",
+                          "pattern": "^[a-z0-9-]+$"
+                        },
+                        "content": {
+                          "anyOf": [
+                            {
+                              "type": "number",
+                              "minimum": 0
+                            },
+                            {
+                              "type": "null"
+                            }
+                          ],
+                          "description": "null: unknown"
+                        },
+                        "unit": {
+                          "type": "string",
+                          "enum": [
+                            "percent",
+                            "mg"
+                          ]
+                        }
+                      },
+                      "required": [
+                        "type",
+                        "content",
+                        "unit"
+                      ],
+                      "additionalProperties": false
+                    }
+                  },
+                  "total_thc": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "total_cbd": {
+                    "type": "object",
+                    "properties": {
+                      "content": {
+                        "anyOf": [
+                          {
+                            "type": "number",
+                            "minimum": 0
+                          },
+                          {
+                            "type": "null"
+                          }
+                        ],
+                        "description": "null: unknown"
+                      },
+                      "unit": {
+                        "type": "string",
+                        "enum": [
+                          "percent",
+                          "mg"
+                        ]
+                      }
+                    },
+                    "required": [
+                      "content",
+                      "unit"
+                    ],
+                    "additionalProperties": false
+                  },
+                  "availableForPickup": {
+                    "description": "Left out: as it was, and false for a new item",
+                    "type": "boolean"
+                  },
+                  "imageUrl": {
+                    "description": "Left out or null: Leafly removes the picture",
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "uri"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "type",
+                  "name",
+                  "variants"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "items"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      },
+      {
+        "name": "delete_menu_items",
+        "title": "Delete items of the menu",
+        "description": "Takes these items off the menu. Leafly works it in later.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "ids": {
+              "minItems": 1,
+              "maxItems": 10000,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1
+              }
+            }
+          },
+          "required": [
+            "ids"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "accepted": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991,
+              "description": "What Leafly took; it shows some minutes later"
+            }
+          },
+          "required": [
+            "accepted"
+          ]
+        }
+      }
+    ]
   },
   {
     "slug": "linkedin",
@@ -520,6 +1219,170 @@ select private.register_connectors($json$[
         }
       }
     ]
+  },
+  {
+    "slug": "shopify",
+    "name": "Shopify",
+    "description": "Products of a Shopify shop: variants, prices, stock and pictures.",
+    "category": "commerce",
+    "docs_url": "https://shopify.dev/docs/api/admin-graphql",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "shop": {
+          "type": "string",
+          "maxLength": 100,
+          "pattern": "^[a-zA-Z0-9][a-zA-Z0-9-]*\\.myshopify\\.com$",
+          "title": "Shop",
+          "description": "Its address at Shopify, like acme.myshopify.com."
+        },
+        "auth": {
+          "default": "oauth",
+          "title": "Authentication",
+          "description": "oauth: sign in at the shop. admin_token: the token of a custom app of the shop.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "admin_token"
+          ]
+        },
+        "api_version": {
+          "default": "2026-10",
+          "title": "API version",
+          "description": "Shopify supports each for a year.",
+          "type": "string",
+          "pattern": "^\\d{4}-\\d\\d$"
+        },
+        "products_per_page": {
+          "default": 20,
+          "title": "Products a page",
+          "description": "Fewer, where Shopify finds the query too expensive.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 100
+        }
+      },
+      "required": [
+        "shop"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "admin_token",
+          "x-when": {
+            "auth": "admin_token"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "access_token": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Admin API access token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "access_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:products",
+      "incremental:products"
+    ],
+    "streams": [
+      {
+        "name": "products",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
+  },
+  {
+    "slug": "stripe",
+    "name": "Stripe",
+    "description": "Customers and payments of a Stripe account.",
+    "category": "payments",
+    "docs_url": "https://docs.stripe.com/api",
+    "auth_types": [
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "account_id": {
+          "type": "string",
+          "pattern": "^acct_[A-Za-z0-9]+$",
+          "title": "Account id",
+          "description": "acct_…, in Stripe's dashboard under Settings, Account. It tells accounts apart."
+        }
+      },
+      "required": [
+        "account_id"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "api_key",
+      "type": "object",
+      "properties": {
+        "api_key": {
+          "type": "string",
+          "minLength": 1,
+          "pattern": "^[rs]k_(live|test)_",
+          "title": "Restricted or secret key",
+          "format": "password",
+          "writeOnly": true
+        }
+      },
+      "required": [
+        "api_key"
+      ],
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "sync_in:orders",
+      "incremental:contacts",
+      "incremental:orders"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      },
+      {
+        "name": "orders",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": []
   },
   {
     "slug": "treez",

@@ -26,6 +26,7 @@ function scriptedHttp(answer: (url: URL) => Answer) {
         status: 200,
         headers: new Headers(answered),
         url: url.href,
+        bytes: new TextEncoder().encode(text),
         text,
         json: (): unknown => JSON.parse(text),
       }

@@ -85,7 +85,7 @@ export function actionConformance(
         clock,
         allowPrivateNetworks: true,
         random: () => 0.5,
-        timeoutMs: 500,
+        timeoutMs: fault?.hang ? 500 : 30_000,
         log: createLog({}, () => {}),
       }),
     })

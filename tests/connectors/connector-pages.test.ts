@@ -134,6 +134,7 @@ describe('the page of a connector', () => {
 
     expect(part).toContain('There are no scopes to choose.')
     expect(part).toContain(`OAUTH_CLIENTS='{"sender":{"client_id":"…"}}'`)
+    expect(part).toContain('proves itself there by nothing but its client id')
     expect(part).toContain('No PKCE')
     expect(part).toContain('issuer `https://sender.example`')
     expect(part).toContain('Disconnecting revokes the tokens at the platform.')

@@ -27,7 +27,10 @@ export type ScriptedPlatform = {
   headers(): IncomingMessage['headers']
 }
 
-/** By `METHOD /path`, where `*` stands for a part of the path; a function answers by address and body. */
+/**
+ * By `METHOD /path`, where `*` stands for a part of the path. A function answers by address and body, with
+ * undefined where it is the list that is asked for, as at platforms with one address for everything.
+ */
 export type OtherAnswers = Record<string, unknown | ((url: URL, body: string) => unknown)>
 
 /** @param other Answers besides the list, by `METHOD /path`. */
@@ -65,10 +68,8 @@ export async function scriptedPlatform(
     headers = request.headers
     if (total) return total(response, '{}')
     const aside = answerOf(other, `${request.method} ${url.pathname}`)
-    if (aside !== undefined) {
-      const answer = typeof aside === 'function' ? aside(url, body) : aside
-      return json(response, JSON.stringify(answer))
-    }
+    const answer = typeof aside === 'function' ? aside(url, body) : aside
+    if (answer !== undefined) return json(response, JSON.stringify(answer))
     if (fault && fault.times > 0) {
       fault.times -= 1
       return fault.play(

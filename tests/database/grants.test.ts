@@ -140,7 +140,14 @@ describe('functions', () => {
         and setting like 'statement_timeout=%' order by proname`
 
     expect(patient.map(({ name, setting }) => [name, setting])).toEqual(
-      ['delete_absent', 'disconnect_integration', 'list_absent', 'write_sync_page']
+      [
+        'claim_images',
+        'delete_absent',
+        'disconnect_integration',
+        'list_absent',
+        'request_images',
+        'write_sync_page',
+      ]
         .map((name) => [name, 'statement_timeout=60s']),
     )
   })

@@ -210,6 +210,11 @@ describe('queue-due-syncs', () => {
         command: 'select private.queue_due_syncs()',
       },
       {
+        jobname: 'ring-for-images',
+        schedule: '* * * * *',
+        command: 'select private.ring_for_images()',
+      },
+      {
         jobname: 'roll-up-analytics',
         schedule: '41 * * * *',
         command: expect.stringContaining('select private.roll_up_analytics('),

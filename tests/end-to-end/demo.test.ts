@@ -5,6 +5,7 @@ import { demoUser, playDemo } from '../../scripts/demo.ts'
 import { createPlugboard } from '../../src/index.ts'
 import { useFunctions } from '../support/functions.ts'
 import { good } from '../support/shop.ts'
+import { openAirtable } from '../support/sign-in.ts'
 
 const functions = useFunctions()
 
@@ -14,7 +15,9 @@ it('clears its own earlier store, and leaves another one of the same platform al
     await functions.openStore({ products: 60 }),
     await functions.openStore({ products: 5 }),
   ]
-  const first = await playDemo(stack, demoStore, () => {})
+  const airtable = await openAirtable(functions)
+  const platforms = { treez: demoStore, airtable }
+  const first = await playDemo(stack, platforms, () => {})
   const supabase = createClient(stack.url, stack.publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   })
@@ -31,10 +34,11 @@ it('clears its own earlier store, and leaves another one of the same platform al
   )
 
   const lines: string[] = []
-  const second = await playDemo(stack, demoStore, (line) => lines.push(line))
+  const second = await playDemo(stack, platforms, (line) => lines.push(line))
 
   const listed = good(await integrations.list({ organization_id }))
   const statuses = Object.fromEntries(listed.map(({ id, status }) => [id, status]))
   expect(lines.filter((line) => line.startsWith('cleared'))).toHaveLength(1)
+  expect(lines.some((line) => line.startsWith('signed in at a simulated Airtable'))).toBe(true)
   expect(statuses).toMatchObject({ [own.id]: 'connected', [second.integration_id]: 'connected' })
 })

@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http'
 import { beforeAll, describe, expect, inject, it } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
-import { endpoints, makeWorld, type World } from '../support/endpoints.ts'
+import { endpoints, makeWorld, workerEndpoints, type World } from '../support/endpoints.ts'
 import { type FunctionCaller, useFunctions } from '../support/functions.ts'
 
 const functions = useFunctions()
@@ -21,7 +21,7 @@ beforeAll(async () => {
 type Taker = { path: string; body(world: World): Record<string, unknown>; isWorker: boolean }
 const takers: Taker[] = [
   ...endpoints.map(({ path, body }) => ({ path, body, isWorker: false })),
-  { path: '/sync/work', body: () => ({ reason: 'wake' }), isWorker: true },
+  ...workerEndpoints.map((path) => ({ path, body: () => ({ reason: 'wake' }), isWorker: true })),
 ]
 
 describe.each(takers)('$path', ({ path, body, isWorker }) => {
@@ -149,7 +149,9 @@ describe.each(takers)('$path', ({ path, body, isWorker }) => {
 
 /** A few of the values are right for a field. */
 function isAcceptable(field: string, value: unknown): boolean {
-  const isFlag = ['paused', 'delete_data', 'allow_mass_delete', 'wait'].includes(field)
+  const isFlag = ['paused', 'delete_data', 'allow_mass_delete', 'wait', 'retry_dead'].includes(
+    field,
+  )
   // whether an object is right is for the connector to say: settings and credentials have their own test
   const isObject = ['settings', 'credentials'].includes(field) && typeof value === 'object' &&
     value !== null && !Array.isArray(value)

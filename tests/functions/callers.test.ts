@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { generateKeyPair, SignJWT } from 'jose'
 import { beforeAll, describe, expect, inject, it } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
-import { endpoints, makeWorld, type World } from '../support/endpoints.ts'
+import { endpoints, makeWorld, workerEndpoints, type World } from '../support/endpoints.ts'
 import { type FunctionCaller, useFunctions } from '../support/functions.ts'
 
 const functions = useFunctions()
@@ -123,15 +123,11 @@ async function workerToken(): Promise<string> {
   return token
 }
 
-describe('/sync/work', () => {
+describe.each(workerEndpoints)('%s', (path) => {
   const body = { reason: 'wake' }
 
   it('serves the wake call', async () => {
-    const answer = await call(
-      { headers: { 'x-worker-token': await workerToken() } },
-      '/sync/work',
-      body,
-    )
+    const answer = await call({ headers: { 'x-worker-token': await workerToken() } }, path, body)
 
     expect(answer).toMatchObject({ status: 200, body: { accepted: true } })
   })
@@ -148,7 +144,7 @@ describe('/sync/work', () => {
       { headers: { authorization: `Bearer ${await workerToken()}` } },
     ]
 
-    const answers = await Promise.all(callers.map((caller) => call(caller, '/sync/work', body)))
+    const answers = await Promise.all(callers.map((caller) => call(caller, path, body)))
 
     expect(answers.map(({ status, body: { code } }) => ({ status, code }))).toEqual(
       callers.map(() => ({ status: 401, code: 'unauthorized' })),

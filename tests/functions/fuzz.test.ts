@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
-import { endpoints, makeWorld, type World } from '../support/endpoints.ts'
+import { endpoints, makeWorld, workerEndpoints, type World } from '../support/endpoints.ts'
 import { type FunctionCaller, useFunctions } from '../support/functions.ts'
 
 const functions = useFunctions()
@@ -86,7 +86,7 @@ function bodies(): fc.Arbitrary<Sent> {
       const callers: FunctionCaller[] = ['secret key', its.owner]
       return { path, good: body(its), callers }
     }),
-    { path: '/sync/work', good: { reason: 'wake' }, callers: [wakeCall] },
+    ...workerEndpoints.map((path) => ({ path, good: { reason: 'wake' }, callers: [wakeCall] })),
   ]
   return fc.constantFrom(...targets).chain(({ path, good, callers }) =>
     fc.record({

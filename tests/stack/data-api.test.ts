@@ -261,6 +261,21 @@ describe('storage', () => {
     ).toContain('row-level security')
   })
 
+  it('signs an address by which anybody may read a file, for its owner only', async () => {
+    const [owner, stranger] = [await signUp(), await signUp()]
+    const path = `${owner.userId}/signed.png`
+    const bytes = new Uint8Array([137, 80, 78, 71])
+    await owner.client.storage.from('media').upload(path, bytes, { contentType: 'image/png' })
+
+    const mine = await owner.client.storage.from('media').createSignedUrl(path, 60)
+    const theirs = await stranger.client.storage.from('media').createSignedUrl(path, 60)
+
+    const shown = await fetch(mine.data!.signedUrl)
+    expect(new Uint8Array(await shown.arrayBuffer())).toEqual(bytes)
+    expect((await fetch(mine.data!.signedUrl.replace(/token=.*/, 'token=x'))).ok).toBe(false)
+    expect(theirs.error).not.toBeNull()
+  })
+
   it('refuses a type that the bucket does not take, and forgets a removed file', async () => {
     const media = service().storage.from('media')
     await media.upload('kept/x.png', new Uint8Array([1]), { contentType: 'image/png' })

@@ -16,6 +16,9 @@ export type Endpoint = {
 
 const integration = { field: 'integration_id', code: 'integration_not_found' } as const
 
+/** Where the database rings for a worker; only with the worker token. */
+export const workerEndpoints = ['/sync/work', '/sync-images/work']
+
 export const endpoints: Endpoint[] = [
   {
     path: '/sync-products',
@@ -42,6 +45,11 @@ export const endpoints: Endpoint[] = [
       after: '6b1f3a52-6f0e-4f7e-9d6a-0d5a3f6b7c11',
     }),
     owner: integration,
+  },
+  {
+    path: '/sync-images',
+    body: ({ organizationId }) => ({ organization_id: organizationId, retry_dead: true }),
+    owner: { field: 'organization_id', code: 'organization_not_found' },
   },
   {
     path: '/integrations/connect',

@@ -99,15 +99,15 @@ export async function connectAccount(
   return data.id as string
 }
 
-/** Asks for a run of products without ringing for a worker. */
+/** Asks for a run, of products when not said, without ringing for a worker. */
 export async function queueSync(
   { service }: Pick<FaultStack, 'service'>,
   integrationId: string,
-  options: { mode?: 'full' | 'incremental'; allowMassDelete?: boolean } = {},
+  options: { stream?: string; mode?: 'full' | 'incremental'; allowMassDelete?: boolean } = {},
 ): Promise<SyncLog> {
   const { data, error } = await service.rpc('start_sync', {
     p_integration_id: integrationId,
-    p_stream: 'products',
+    p_stream: options.stream ?? 'products',
     p_sync_type: 'manual',
     p_mode: options.mode ?? 'full',
     p_allow_mass_delete: options.allowMassDelete ?? false,

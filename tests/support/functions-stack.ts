@@ -2,7 +2,10 @@
 // Treez's address leads to the stores that tests open.
 import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
+import { AIRTABLE_CLIENT } from '../../scripts/simulators/airtable.ts'
 import { startStack } from '../../scripts/stack/stack.ts'
+import { startPlatformHost } from './platform-host.ts'
+import { RETURN_URLS } from './sign-in.ts'
 import { provideStack } from './shared-stack.ts'
 import { serveRemote } from './stack-remote.ts'
 import { startTreezHost } from './treez-host.ts'
@@ -10,15 +13,27 @@ import { startTreezHost } from './treez-host.ts'
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const lines: string[] = []
   const treez = await startTreezHost()
+  const airtable = await startPlatformHost()
   const stack = await startStack({
     ephemeral: true,
     cron: false,
     envFile: null,
-    functionsEnv: { CONNECTOR_OVERRIDES: JSON.stringify({ treez: { baseUrl: treez.url } }) },
+    functionsEnv: {
+      CONNECTOR_OVERRIDES: JSON.stringify({
+        treez: { baseUrl: treez.url },
+        airtable: { baseUrl: airtable.url },
+      }),
+      OAUTH_CLIENTS: JSON.stringify({ airtable: AIRTABLE_CLIENT }),
+      PLUGBOARD_RETURN_URLS: RETURN_URLS.join(','),
+    },
     log: (line) => lines.push(line),
   })
   await hurry(stack.adminDbUrl)
   const remote = await serveRemote({
+    leadTo: (slug, origin) => {
+      if (slug !== 'airtable') throw new Error(`no host for ${slug}`)
+      return Promise.resolve(airtable.leadTo(origin))
+    },
     addStore: (dispensary, origin) => Promise.resolve(treez.addStore(dispensary, origin)),
     setFunctionsEnv: (extra) => stack.functions.setEnv(extra),
     runCron: (jobName) => stack.cron.run(jobName),
@@ -31,6 +46,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     await remote.stop()
     await stack.stop()
     await treez.stop()
+    await airtable.stop()
   }
 }
 

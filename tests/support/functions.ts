@@ -10,6 +10,7 @@ import {
   COMMON_ERRORS,
   type Contract,
 } from '../../supabase/functions/_shared/contracts/contract.ts'
+import * as images from '../../supabase/functions/_shared/contracts/images.ts'
 import * as integrations from '../../supabase/functions/_shared/contracts/integrations.ts'
 import * as syncs from '../../supabase/functions/_shared/contracts/sync.ts'
 import type { Problem } from '../../supabase/functions/_shared/platform/errors.ts'
@@ -35,7 +36,7 @@ function isContract(value: unknown): value is Contract {
 
 /** What each endpoint may answer beyond the common errors, by its path. */
 const errorsByPath = new Map(
-  Object.values<unknown>({ ...integrations, ...syncs })
+  Object.values<unknown>({ ...images, ...integrations, ...syncs })
     .filter(isContract)
     .map(({ path, errors }): [string, readonly string[]] => [path, errors]),
 )

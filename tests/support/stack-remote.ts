@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 export type StackRemote = {
   /** Puts a simulated store behind the address that the Treez connector calls. */
   addStore(dispensary: string, origin: string): Promise<void>
+  /** Leads the calls of this platform's connector to the simulator at `origin`. */
+  leadTo(slug: string, origin: string): Promise<void>
   /** Restarts the functions with more variables; an empty one counts as not set. */
   setFunctionsEnv(extra: Record<string, string>): Promise<void>
   /** Runs a scheduled job now. */
@@ -58,6 +60,7 @@ export function connectRemote(url: string): StackRemote {
   }
   return {
     addStore: call('addStore'),
+    leadTo: call('leadTo'),
     setFunctionsEnv: call('setFunctionsEnv'),
     runCron: call('runCron'),
     signToken: call('signToken'),

@@ -1,7 +1,8 @@
 // Where is api.treez.io in a test? One address in front of any number of simulated stores, told apart
 // by the dispensary in the path, as at Treez.
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { Agent, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { passOn } from './pass-on.ts'
 
 export type TreezHost = {
   /** Origin without a slash at the end: what `CONNECTOR_OVERRIDES` takes. */
@@ -40,25 +41,4 @@ export async function startTreezHost(): Promise<TreezHost> {
 function dispensaryOf(path: string): string {
   const [, inPath] = /^\/(?:v2\.0\/dispensary|dispensary\/v3)\/([^/?]+)/.exec(path) ?? []
   return inPath ?? new URL(path, 'http://host').searchParams.get('dispensaryName') ?? ''
-}
-
-/** Passes a call on as it came, with its `Host`, and a broken connection as a broken connection. */
-function passOn(
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  origin: string,
-  agent: Agent,
-): void {
-  const upstream = request(`${origin}${incoming.url}`, {
-    method: incoming.method,
-    headers: incoming.headers,
-    agent,
-  }, (answer) => {
-    outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-    answer.on('error', () => outgoing.destroy())
-    answer.pipe(outgoing)
-  })
-  upstream.on('error', () => outgoing.destroy())
-  outgoing.on('close', () => upstream.destroy())
-  incoming.pipe(upstream)
 }

@@ -51,6 +51,23 @@ describe('a list', () => {
     expect(query).not.toHaveProperty('organization_id')
   })
 
+  it('of images is of files, or of the addresses they come from', async () => {
+    const { plugboard, requests } = plugboardOver(json([]), json([]))
+
+    await plugboard.images.list({ organization_id: organizationId, id: [syncLogId] })
+    await plugboard.images.sources({ status: 'dead' })
+
+    expect(requests.map(({ path }) => path)).toEqual([
+      '/rest/v1/media_assets',
+      '/rest/v1/media_sources',
+    ])
+    expect(Object.fromEntries(requests[0]?.query ?? [])).toMatchObject({
+      organization_id: `eq.${organizationId}`,
+      id: `in.(${syncLogId})`,
+    })
+    expect(Object.fromEntries(requests[1]?.query ?? [])).toMatchObject({ status: 'eq.dead' })
+  })
+
   it('goes on behind the last row of the page before', async () => {
     const last = syncLogRow()
     const { plugboard, requests } = plugboardOver(json([]))

@@ -96,6 +96,22 @@ describe('a call of an Edge Function', () => {
     expect(requests).toMatchObject([{ path: '/functions/v1/sync/replay' }])
   })
 
+  it('answers how the images of an organization stand', async () => {
+    const counts = { queued: 2, waiting: 2, stored: 40, dead: 1 }
+    const { supabase, requests } = fakeSupabase(json(counts))
+
+    const { data } = await createPlugboard(supabase).images.sync({
+      organization_id: organizationId,
+      retry_dead: true,
+    })
+
+    expect(data).toEqual(counts)
+    expect(requests).toMatchObject([{
+      path: '/functions/v1/sync-images',
+      body: { organization_id: organizationId, retry_dead: true },
+    }])
+  })
+
   it('answers a problem with its code, message, status and request id', async () => {
     const { call } = start(json(problem, 404, { 'content-type': 'application/problem+json' }))
 

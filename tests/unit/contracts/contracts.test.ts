@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { ConnectorInfo } from '../../../supabase/functions/_shared/contracts/connectors.ts'
 import type { Contract } from '../../../supabase/functions/_shared/contracts/contract.ts'
+import * as images from '../../../supabase/functions/_shared/contracts/images.ts'
 import * as integrations from '../../../supabase/functions/_shared/contracts/integrations.ts'
 import { ProductColumns } from '../../../supabase/functions/_shared/contracts/products.ts'
 import * as sync from '../../../supabase/functions/_shared/contracts/sync.ts'
@@ -12,12 +13,12 @@ const uuid = '22222222-2222-4222-8222-222222222222'
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'auth' in value && 'request' in value
 }
-const contracts = Object.entries({ ...sync, ...integrations })
+const contracts = Object.entries({ ...sync, ...integrations, ...images })
   .flatMap(([name, value]): [string, Contract][] => isContract(value) ? [[name, value]] : [])
 
 describe('contracts', () => {
   it('are found by this test', () => {
-    expect(contracts.length).toBeGreaterThanOrEqual(8)
+    expect(contracts.length).toBeGreaterThanOrEqual(10)
   })
 
   it.each(contracts)('%s refuses an unknown field', (_name, { request }) => {

@@ -27,6 +27,18 @@ describe('reading a body', () => {
     expect((await readBody(null, 100)).byteLength).toBe(0)
   })
 
+  it.each([
+    ['keeps to its announced length', 6],
+    ['is shorter than announced', 60],
+    ['is longer than announced, as a compressed one is', 2],
+    ['announces nonsense', NaN],
+    ['announces less than nothing', -1],
+  ])('is whole when it %s', async (_what, announced) => {
+    const body = streamOf([Uint8Array.of(1, 2), Uint8Array.of(3), Uint8Array.of(4, 5, 6)])
+
+    expect([...await readBody(body, 100, announced)]).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
   it('takes exactly the limit', async () => {
     expect((await readBody(streamOf([new Uint8Array(100)]), 100)).byteLength).toBe(100)
   })

@@ -48,6 +48,15 @@ describe('a good answer', () => {
     expect(response.json()).toEqual({ id: '1' })
   })
 
+  it('arrives as bytes too, whatever they are', async () => {
+    const content = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00])
+    const server = await loopbackServer((_request, response) => response.end(content))
+
+    const { bytes } = await testClient().client.send({ url: server.url })
+
+    expect([...bytes]).toEqual([...content])
+  })
+
   it('was asked for with the method, headers and body given, and with our name', async () => {
     const server = await loopbackServer(answering(200))
     const { client } = testClient()
@@ -439,6 +448,29 @@ describe('redirects', () => {
     expect(other.requests).toEqual([])
   })
 
+  it('to another host are followed for public files', async () => {
+    const other = await loopbackServer(answering(200, {}, 'the file'))
+    const server = await loopbackServer(answering(302, { location: `${other.url}/file` }))
+
+    const response = await testClient().client.send({ url: server.url, redirects: 'any host' })
+
+    expect(response.url).toBe(`${other.url}/file`)
+    expect(response.text).toBe('the file')
+  })
+
+  it.each<[string, Partial<HttpRequest>]>([
+    ['authorize', { authorize: () => {} }],
+    ['a header', { headers: { 'X-Api-Key': 'secret' } }],
+    ['a body', { body: 'client_secret=secret' }],
+  ])('to any host are a mistake of ours beside %s', async (_what, parts) => {
+    const server = await loopbackServer(answering(200))
+    const { client } = testClient()
+
+    await expect(client.send({ url: server.url, redirects: 'any host', ...parts })).rejects
+      .toThrow(TypeError)
+    expect(server.requests).toEqual([])
+  })
+
   it('of a POST are refused', async () => {
     const server = await loopbackServer(answering(307, { location: '/v3' }))
 
@@ -483,6 +515,33 @@ describe('the private-network guard', () => {
     })
 
     const error = await failureOf(client.send({ url: 'https://api.example.com' }))
+
+    expect(error.code).toBe('private_network_refused')
+    expect(fetch).toHaveBeenCalledOnce()
+  })
+})
+
+describe('the private-network guard, where any host may be redirected to', () => {
+  it.each([
+    'http://169.254.169.254/latest/meta-data',
+    'http://localhost:5432/',
+    'http://[::1]/',
+    'https://inside.example/',
+    'file:///etc/passwd',
+  ])('refuses to be sent on to %s', async (location) => {
+    const fetch = vi.fn(() =>
+      Promise.resolve(new Response(null, { status: 302, headers: { location } }))
+    )
+    const { client } = testClient({
+      allowPrivateNetworks: false,
+      fetch,
+      resolve: (host) =>
+        Promise.resolve([host === 'inside.example' ? '10.0.0.7' : '93.184.216.34']),
+    })
+
+    const error = await failureOf(
+      client.send({ url: 'http://images.example/a.png', redirects: 'any host' }),
+    )
 
     expect(error.code).toBe('private_network_refused')
     expect(fetch).toHaveBeenCalledOnce()

@@ -51,6 +51,34 @@ describe('redirects', () => {
     },
   )
 
+  describe('to any host, for public files', () => {
+    const follow = (location: string, from: string, method = 'GET') =>
+      redirectTarget(
+        { status: 302, headers: new Headers({ location }) },
+        new URL(from),
+        method,
+        'any host',
+      )
+
+    it.each([
+      ['https://cdn.example/x', 'https://a.example/'],
+      ['https://cdn.example/x', 'http://a.example/'],
+      ['http://cdn.example/x', 'http://a.example/'],
+    ])('follows %s from %s', (location, from) => {
+      expect(follow(location, from)?.href).toBe(location)
+    })
+
+    it.each([
+      ['a step down to http', 'http://cdn.example/', 'https://a.example/', 'GET'],
+      ['a password', 'https://user:pass@cdn.example/', 'https://a.example/', 'GET'],
+      ['what is sent twice', 'https://cdn.example/', 'https://a.example/', 'POST'],
+    ])('still refuses %s', (_what, location, from, method) => {
+      expect(() => follow(location, from, method)).toThrow(
+        expect.objectContaining({ code: 'provider_redirect_refused' }),
+      )
+    })
+  })
+
   it('ends after five', () => {
     expect(() => checkRedirectCount(MAX_REDIRECTS, new URL('https://a.example/'))).not.toThrow()
     expect(() => checkRedirectCount(MAX_REDIRECTS + 1, new URL('https://a.example/'))).toThrow(

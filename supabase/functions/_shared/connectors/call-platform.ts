@@ -36,7 +36,7 @@ const READS: CallOptions = { repeatable: true }
 export function platformCaller(
   { connector, account, http, clock, authentication }: CallParts,
 ): (call: AddressedCall, options?: CallOptions) => Promise<PlatformAnswer> {
-  async function send(call: AddressedCall, { repeatable, accept }: CallOptions) {
+  async function send(call: AddressedCall, { repeatable, accept: isAccepted }: CallOptions) {
     await authentication.prepare()
     let failure: Failure | null = null
     const judge = (answer: Answer): AppError | 'success' | undefined => {
@@ -44,9 +44,9 @@ export function platformCaller(
       const isSuccess = status >= 200 && status < 300
       const body = readJsonOnce(answer)
       failure = connector.failure({ status, headers, body, now: clock.now() })
-      if (!isSuccess && accept?.({ status, headers, body, length: answer.text.length })) {
-        return 'success'
-      }
+      const isAnswer = call.accept?.includes(status) ||
+        isAccepted?.({ status, headers, body, length: answer.text.length })
+      if (!isSuccess && isAnswer) return 'success'
       // Inside a success only throttling is the transport's business: the rest may be an ended token.
       if (!failure || isSuccess && failure.code !== 'provider_rate_limited') return undefined
       const { code, detail, retryAfterMs } = failure

@@ -1,15 +1,23 @@
 // Which connectors are there? One line each; a test compares this list with the folder.
 import { airtable } from './airtable.ts'
 import type { Connector } from './define-connector.ts'
+import { dutchie } from './dutchie.ts'
 import { jsonFeed } from './json-feed.ts'
+import { leafly } from './leafly.ts'
 import { linkedin } from './linkedin.ts'
+import { shopify } from './shopify.ts'
+import { stripe } from './stripe.ts'
 import { treez } from './treez.ts'
 import { x } from './x.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
+  dutchie,
   jsonFeed,
+  leafly,
   linkedin,
+  shopify,
+  stripe,
   treez,
   x,
 ]

@@ -9,7 +9,9 @@ export type Answer = {
   url: URL
   status: number
   headers: Headers
-  text: string
+  readonly bytes: Uint8Array
+  /** The bytes as UTF-8. */
+  readonly text: string
   secrets: string[]
 }
 

@@ -1,7 +1,8 @@
-// Sends a request once: guarded, timed, redirected within its host, its answer read up to a limit.
+// Sends a request once: guarded, timed, redirected where it may go, its answer read up to a limit.
 import { AppError } from '../platform/errors.ts'
+import { isSecretName } from '../platform/redact.ts'
 import { type Answer, sentSecrets } from './answer.ts'
-import { BodyTooLarge, discardBody, readBody } from './body.ts'
+import { Body, BodyTooLarge, discardBody, readBody } from './body.ts'
 import type { HttpRequest } from './request.ts'
 import { checkAddress, type GuardOptions } from './private-network.ts'
 import { checkRedirectCount, redirectTarget } from './redirects.ts'
@@ -16,6 +17,9 @@ export type AttemptOptions = GuardOptions & {
 
 /** Sends once. Answers whatever the status; throws an AppError when no whole answer came. */
 export async function attempt(request: HttpRequest, options: AttemptOptions): Promise<Answer> {
+  if (request.redirects === 'any host' && mayCarryCredentials(request)) {
+    throw new TypeError('what may carry credentials may not be redirected to any host')
+  }
   const timeout = new AbortController()
   const timer = setTimeout(() => timeout.abort(), options.timeoutMs)
   const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal
@@ -58,7 +62,8 @@ async function exchange(
   const method = (request.method ?? 'GET').toUpperCase()
   let address: string | URL = request.url
   for (let redirectCount = 0;; redirectCount++) {
-    // checked at every step: a redirect within one host may still meet a changed name server
+    // checked at every step: a redirect may lead into our own network, and even one within the host may
+    // meet a changed name server
     const url = await abortable(checkAddress(address, options), signal)
     checkRedirectCount(redirectCount, url)
     const { headers, plain } = await abortable(headersOf(request, method, url), signal)
@@ -70,14 +75,23 @@ async function exchange(
       signal,
     })
     try {
-      const target = redirectTarget(response, url, method)
+      const target = redirectTarget(response, url, method, request.redirects)
       if (!target) {
         const declared = Number(response.headers.get('content-length'))
         if (declared > options.maxResponseBytes) throw new BodyTooLarge(options.maxResponseBytes)
-        const bytes = await readBody(response.body, options.maxResponseBytes)
+        const body = new Body(await readBody(response.body, options.maxResponseBytes, declared))
         const secrets = sentSecrets({ url, headers, body: request.body }, plain)
-        const text = new TextDecoder().decode(bytes)
-        return { method, url, status: response.status, headers: response.headers, text, secrets }
+        return {
+          method,
+          url,
+          status: response.status,
+          headers: response.headers,
+          bytes: body.bytes,
+          get text() {
+            return body.text
+          },
+          secrets,
+        }
       }
       address = target
     } finally {
@@ -102,6 +116,11 @@ async function headersOf(request: HttpRequest, method: string, url: URL) {
       errors: [{ path: 'credentials', message: 'cannot be sent in a header' }],
     })
   }
+}
+
+function mayCarryCredentials(request: HttpRequest): boolean {
+  return request.authorize !== undefined || request.body !== undefined ||
+    Object.keys(request.headers ?? {}).some((name) => isSecretName(name))
 }
 
 /** Stops waiting for work that knows no signal, such as a name lookup. */

@@ -1,5 +1,20 @@
 // Reads a body up to a limit and never leaves one half-read: an unread body blocks its connection.
 
+/** A body that was read whole: bytes, and the text in them for whoever asks. */
+export class Body {
+  readonly bytes: Uint8Array
+  #text: string | undefined
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+
+  /** Decoded as UTF-8 when first asked for: an image never is. */
+  get text(): string {
+    return this.#text ??= new TextDecoder().decode(this.bytes)
+  }
+}
+
 /** The body is larger than `maxBytes`. What was unread has been cancelled. */
 export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge'
@@ -17,13 +32,16 @@ export class BodyTooLarge extends Error {
  *
  * The limit counts what arrives here, after decompression, so a small compressed answer cannot
  * unpack into a large one.
+ *
+ * @param announcedBytes `Content-Length`, where there is one: a large file that keeps to it is held once.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
+  announcedBytes = 0,
 ): Promise<Uint8Array> {
   if (!body) return new Uint8Array()
-  const chunks: Uint8Array[] = []
+  let held = new Uint8Array(Math.min(Math.max(announcedBytes, 0) || 0, maxBytes))
   let size = 0
   const reader = body.getReader()
   while (true) {
@@ -34,16 +52,14 @@ export async function readBody(
       await reader.cancel().catch(() => {}) // the limit is what we report, however the cancel goes
       throw new BodyTooLarge(maxBytes)
     }
-    chunks.push(value)
+    if (size > held.byteLength) {
+      const larger = new Uint8Array(Math.min(Math.max(size, 2 * held.byteLength), maxBytes))
+      larger.set(held)
+      held = larger
+    }
+    held.set(value, size - value.byteLength)
   }
-  if (chunks.length === 1) return chunks[0]!
-  const whole = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return whole
+  return held.subarray(0, size)
 }
 
 /** Gives up a body that nobody will read. Safe to call on one that is read or broken already. */

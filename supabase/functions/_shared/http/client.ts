@@ -189,7 +189,10 @@ function toResponse(answer: Answer): HttpResponse {
     status: answer.status,
     headers: answer.headers,
     url: answer.url.href,
-    text: answer.text,
+    bytes: answer.bytes,
+    get text() {
+      return answer.text
+    },
     json: () => readJson(answer),
   }
 }

@@ -18,6 +18,12 @@ export type HttpRequest = {
     request: { method: string; url: string; headers: Headers },
   ) => void | Promise<void>
   timeoutMs?: number
+  /**
+   * Where a redirect of a GET may lead; `same host` when not said. `any host` is for public files, which
+   * often are elsewhere: it is refused to whatever could carry credentials, in `authorize`, a header or a
+   * body.
+   */
+  redirects?: 'same host' | 'any host'
   /** Which further limit of the account's budget it counts against. */
   limit?: string
   /** Turns of the budget it takes; 1 when not said. */
@@ -37,7 +43,9 @@ export type HttpResponse = {
   headers: Headers
   /** Where the answer came from, after redirects. */
   url: string
-  text: string
+  readonly bytes: Uint8Array
+  /** The bytes as UTF-8. */
+  readonly text: string
   /** Parses the body. Throws `provider_bad_answer` when it is not JSON. */
   json(): unknown
 }

@@ -12,7 +12,6 @@ import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import { createHttpClient } from '../http/client.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
-import { redactText } from '../platform/redact.ts'
 import type { SignInClient } from './sign-in-client.ts'
 
 /** Tokens as they came. */
@@ -122,12 +121,10 @@ async function askForTokens(
     }
   } catch (error) {
     if (error instanceof ResponseBodyError) {
-      // the description may quote what was sent
-      const description = error.error_description
-      throw new TokenRefused(
-        error.error.slice(0, 100),
-        description && redactText(description, secretsOf(answered)).slice(0, 300),
-      )
+      // a platform may quote a token in either, be it one that was sent or an older one
+      const [code = '', description] = [error.error, error.error_description]
+        .map((text) => text?.replaceAll(/[\w.~+/=-]{20,}/g, '[redacted]').slice(0, 300))
+      throw new TokenRefused(code, description)
     }
     throw new AppError('provider_bad_answer', {
       detail: `${new URL(server.token_endpoint!).host} answered with something that is no token.`,
@@ -188,10 +185,3 @@ function inStandardWords({ status, body }: Answered, read?: (body: unknown) => u
 
 const json = (body: unknown, status: number) =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
-
-function secretsOf(answer: unknown): string[] {
-  if (typeof answer !== 'object' || answer === null) return []
-  return Object.entries(answer).flatMap(([name, value]) =>
-    name.includes('token') && typeof value === 'string' ? [value] : []
-  )
-}

@@ -161,6 +161,12 @@ export const ERRORS = {
     title: 'A record does not fit its stream',
     next: 'developer',
   },
+  not_an_image: {
+    status: 422,
+    title: 'What is at the address is not an image of a type that is kept',
+    next: 'owner',
+  },
+  storage_failed: { status: 503, title: 'Storage did not take the file', next: 'retry' },
   worker_died: {
     status: 500,
     title: 'The worker stopped several times at the same place',

@@ -16,6 +16,8 @@ export type PlatformCall = {
   limit?: string
   /** Turns of the budget it takes, where a platform counts units; 1 when not said. */
   cost?: number
+  /** Statuses that are an answer all the same, such as 404 for a record that may be gone by now. */
+  accept?: number[]
 }
 
 /** The body is safe to store. */

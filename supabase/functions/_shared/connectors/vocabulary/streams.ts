@@ -22,14 +22,17 @@ export const STREAMS = {
 export type StreamName = keyof typeof STREAMS
 
 /** What the mapping of a record yields. */
-export type SyncedRecord<Name extends StreamName = StreamName> = {
-  /** The platform's id, as text, unique within the account and stream. */
-  source_id: string
-  /** RFC 3339; null when the platform does not say. Newer wins, so it has to be the platform's own. */
-  source_updated_at: string | null
-  columns: z.output<(typeof STREAMS)[Name]>
-  /** Ids of records the platform merged into this one: their rows end when this one is written. */
-  supersedes?: string[]
-  /** The platform says that this record is gone. */
-  deleted?: boolean
-}
+export type SyncedRecord<Name extends StreamName = StreamName> =
+  & {
+    /** The platform's id, as text, unique within the account and stream. */
+    source_id: string
+    /** RFC 3339; null when the platform does not say. Newer wins, so it has to be the platform's own. */
+    source_updated_at: string | null
+    /** Ids of records the platform merged into this one: their rows end when this one is written. */
+    supersedes?: string[]
+  }
+  & (
+    | { columns: z.output<(typeof STREAMS)[Name]>; deleted?: boolean }
+    /** The platform says that this record is gone, and perhaps nothing else about it. */
+    | { columns?: undefined; deleted: true }
+  )

@@ -1,0 +1,46 @@
+// Many processes that need one account's token at the same moment, and may be killed in the middle.
+import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
+import type { CallerSetup, Order, Told } from './caller.ts'
+
+export type Caller = {
+  /** What came of it. */
+  ask(order: Order): Promise<Told>
+  kill(): Promise<void>
+}
+
+export async function startCaller(setup: CallerSetup): Promise<Caller> {
+  const child = fork(join(import.meta.dirname, 'caller.ts'), [], {
+    env: { ...process.env, CALLER: JSON.stringify(setup) },
+    execArgv: ['--max-old-space-size=64'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  await nextOf(child)
+  return {
+    async ask(order) {
+      const told = nextOf(child)
+      child.send(order)
+      return await told
+    },
+    kill: () => killed(child),
+  }
+}
+
+function nextOf(child: ChildProcess): Promise<Told> {
+  return new Promise((resolve, reject) => {
+    const onExit = () => reject(new Error('the caller ended'))
+    child.once('exit', onExit)
+    child.once('message', (told: Told) => {
+      child.off('exit', onExit)
+      resolve(told)
+    })
+  })
+}
+
+function killed(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    child.once('exit', () => resolve())
+    child.kill('SIGKILL')
+  })
+}

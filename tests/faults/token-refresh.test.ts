@@ -1,0 +1,213 @@
+// Fifty processes need the same token when it ends, and whoever renews it may be killed: once an expiry, never lost in silence.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Caller, startCaller } from '../../scripts/bench/refresh/callers.ts'
+import type { Told } from '../../scripts/bench/refresh/caller.ts'
+import {
+  type SignedInAccount,
+  signedInAccount,
+} from '../../scripts/bench/refresh/signed-in-account.ts'
+import { inParallel } from '../../supabase/functions/_shared/platform/in-parallel.ts'
+import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
+
+const CALLERS = 50
+const EXPIRIES = 200
+
+let faulty: FaultStack
+beforeAll(async () => {
+  faulty = await startFaultStack()
+})
+
+const tokensOf = (told: Told[]) =>
+  new Set(told.map((each) => each.kind === 'token' ? each.access_token : JSON.stringify(each)))
+
+async function statusOf({ admin, setup }: SignedInAccount) {
+  const [row] = await admin`
+    select status, last_error from public.integrations where id = ${setup.integrationId}`
+  return row
+}
+
+describe('fifty processes and two hundred expiries', () => {
+  let account: SignedInAccount
+  let callers: Caller[]
+  beforeAll(async () => {
+    account = await signedInAccount(faulty.stack)
+    callers = await inParallel(Array.from({ length: CALLERS }), 4, () => startCaller(account.setup))
+  }, 120_000)
+  afterAll(async () => {
+    await Promise.all(callers.map((caller) => caller.kill()))
+    await account.stop()
+  })
+
+  it(
+    'make exactly two hundred refreshes, and everybody works with the same good token',
+    async () => {
+      const { oauth } = account.airtable
+      const before = oauth.control.counters()
+      const odd: string[] = []
+
+      for (let expiry = 0; expiry < EXPIRIES; expiry++) {
+        await account.expire()
+        const told = await Promise.all(callers.map((caller) => caller.ask({ kind: 'go' })))
+        const tokens = [...tokensOf(told)]
+        if (tokens.length !== 1 || !oauth.verify(tokens[0]!)) odd.push(...tokens)
+      }
+
+      const after = oauth.control.counters()
+      expect(odd).toEqual([])
+      expect(after.refreshes_granted - before.refreshes_granted).toBe(EXPIRIES)
+      expect(after.refreshes_refused).toBe(before.refreshes_refused)
+    },
+    300_000,
+  )
+
+  it(
+    'the same when the one who renews is killed each time before the platform was asked',
+    async () => {
+      const { oauth } = account.airtable
+      const before = oauth.control.counters()
+      const odd: string[] = []
+      // made ahead, a few at a time: each is killed after one refresh
+      const victims = Array.from({ length: 4 }, () => startCaller(account.setup))
+
+      for (let expiry = 0; expiry < EXPIRIES; expiry++) {
+        await account.expire()
+        const victim = await victims.shift()!
+        if (expiry + victims.length + 1 < EXPIRIES) victims.push(startCaller(account.setup))
+        const stopped = await victim.ask({ kind: 'before' })
+        await victim.kill()
+        await account.endLease()
+        const told = await Promise.all(callers.map((caller) => caller.ask({ kind: 'go' })))
+        const tokens = [...tokensOf(told)]
+        if (stopped.kind !== 'stopped' || tokens.length !== 1 || !oauth.verify(tokens[0]!)) {
+          odd.push(JSON.stringify(stopped), ...tokens)
+        }
+      }
+
+      const after = oauth.control.counters()
+      expect(odd).toEqual([])
+      expect(after.refreshes_granted - before.refreshes_granted).toBe(EXPIRIES)
+      expect(after.refreshes_refused).toBe(before.refreshes_refused)
+    },
+    300_000,
+  )
+
+  it('wait for one who is still at it, as long as its lease lasts', async () => {
+    const { oauth } = account.airtable
+    await account.expire()
+    const before = oauth.control.counters()
+    const release = oauth.control.holdTokenEndpoint()
+    const waiting = callers.map((caller) => caller.ask({ kind: 'go' }))
+    await faulty.admin`select pg_sleep(0.3)` // all of them are asking by now, whatever the order
+
+    release()
+    const told = await Promise.all(waiting)
+
+    expect(tokensOf(told).size).toBe(1)
+    expect(oauth.control.counters().refreshes_granted - before.refreshes_granted).toBe(1)
+  }, 60_000)
+})
+
+describe('the one who renews is killed after the platform has answered', () => {
+  it('so the new token is lost: the next one learns it, the owner is asked to sign in, and nobody tries on', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const [victim, next] = await Promise.all([
+      startCaller(account.setup),
+      startCaller(account.setup),
+    ])
+    await account.expire()
+    const { oauth } = account.airtable
+
+    const stopped = await victim.ask({ kind: 'after' })
+    await victim.kill()
+    await account.endLease()
+    const told = await next.ask({ kind: 'go' })
+    const status = await statusOf(account)
+    const counted = oauth.control.counters()
+    const again = await next.ask({ kind: 'go' })
+
+    expect(stopped.kind).toBe('stopped')
+    expect(told).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
+    expect(status).toMatchObject({
+      status: 'needs_reconnect',
+      last_error: { code: 'reconnect_required', next: 'owner' },
+    })
+    expect(status?.last_error.message).toContain('while our worker stopped')
+    expect(again).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
+    expect(oauth.control.counters()).toEqual(counted) // the platform was not asked again
+    const [activity] = await account.admin`
+      select action, outcome from public.activity_logs
+      where subject_id = ${account.setup.integrationId} and action = 'integration.needs_reconnect'`
+    expect(activity).toMatchObject({ outcome: 'failure' })
+    await next.kill()
+    await account.stop()
+  })
+})
+
+describe('a refresh that fails', () => {
+  it('pauses longer each time, is tried at most twenty times in a day, and works again after', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const caller = await startCaller(account.setup)
+    const { oauth } = account.airtable
+    const calls = () =>
+      account.airtable.requests.filter(({ path }) => path === '/oauth2/v1/token').length
+    const pauses: number[] = []
+    await account.expire()
+    oauth.control.failNextTokenCall({ status: 503, times: null })
+    const before = calls()
+
+    // a day of callers who ask whenever they may, as fast as the clock can be turned
+    for (let elapsed = 0; elapsed < 86_400;) {
+      await caller.ask({ kind: 'go' })
+      const [held] = await account.admin<{ pause: number }[]>`
+        update private.oauth_grants as grants set next_refresh_at = now(),
+          failures_counted_since = failures_counted_since - (before.next_refresh_at - now())
+        from private.oauth_grants as before
+        where grants.integration_id = before.integration_id and grants.integration_id = ${account.setup.integrationId}
+        returning extract(epoch from before.next_refresh_at - now())::int as pause`
+      pauses.push(held!.pause)
+      elapsed += Math.max(held!.pause, 1)
+    }
+    await account.admin`
+      update private.oauth_grants set next_refresh_at = now() + interval '1 hour'
+      where integration_id = ${account.setup.integrationId}`
+    const tried = calls() - before
+    const held = await caller.ask({ kind: 'go' })
+    const triedAfter = calls() - before
+    account.airtable.control.clearFaults()
+    await account.admin`
+      update private.oauth_grants set next_refresh_at = now() where integration_id = ${account.setup.integrationId}`
+    const recovered = await caller.ask({ kind: 'go' })
+
+    expect(pauses.slice(0, 4).map((pause) => Math.round(pause / 10) * 10)).toEqual([
+      30,
+      60,
+      120,
+      240,
+    ])
+    expect(tried).toBeLessThanOrEqual(20)
+    expect(tried).toBeGreaterThan(8)
+    expect(held).toMatchObject({ kind: 'refused', code: 'provider_unavailable' })
+    expect(triedAfter).toBe(tried)
+    expect(recovered.kind).toBe('token')
+    await caller.kill()
+    await account.stop()
+  })
+
+  it('for good (invalid_grant) ends all trying and asks the owner to sign in', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const caller = await startCaller(account.setup)
+    account.airtable.oauth.control.revokeGrants()
+    await account.expire()
+
+    const first = await caller.ask({ kind: 'go' })
+    const counted = account.airtable.requests.length
+    const second = await caller.ask({ kind: 'go' })
+
+    expect(first).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
+    expect(second).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
+    expect(account.airtable.requests.length).toBe(counted)
+    expect(await statusOf(account)).toMatchObject({ status: 'needs_reconnect' })
+    await caller.kill()
+    await account.stop()
+  })
+})
