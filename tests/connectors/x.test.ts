@@ -53,7 +53,8 @@ const own = {
   referenced_tweets: [{ type: 'quoted', id: '7' }, { type: 'replied_to', id: '8' }],
   media: [],
 }
-const columns: SyncedRecord<'social_posts'>['columns'] = {
+type Columns = NonNullable<SyncedRecord<'social_posts'>['columns']>
+const columns: Columns = {
   kind: 'post',
   is_own: false,
   author_id: '2',
@@ -257,9 +258,7 @@ describe('an X account', () => {
     )
     expect(ids(records).toSorted(numerically)).toEqual(ids(expected).toSorted(numerically))
     expect(parsed.every(({ ok }) => ok)).toBe(true)
-    const columns = parsed.flatMap((result) =>
-      result.ok ? [result.record.columns as SyncedRecord<'social_posts'>['columns']] : []
-    )
+    const columns = parsed.flatMap((result) => result.ok ? [result.record.columns as Columns] : [])
     expect(columns.filter(({ is_own }) => is_own)).toHaveLength(230)
     expect(columns.every(({ author_handle }) => author_handle !== null)).toBe(true)
     expect(columns.some(({ requires_response }) => requires_response)).toBe(true)
