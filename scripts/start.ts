@@ -3,7 +3,12 @@ import { appendFileSync } from 'node:fs'
 import { runCommand, stopOnSignals } from './command-line.ts'
 import { demoUser, playDemo } from './demo.ts'
 import { startAirtableSimulator } from './simulators/airtable.ts'
-import { startJsonFeedSimulator } from './simulators/json-feed.ts'
+import {
+  asPlatform,
+  functionsEnvOf,
+  PLATFORMS,
+  type SimulatedPlatform,
+} from './simulators/platforms.ts'
 import { startTreezSimulator } from './simulators/treez.ts'
 import { PlugboardError } from '../src/index.ts'
 import { freePort } from './stack/free-port.ts'
@@ -16,33 +21,18 @@ await runCommand(async () => {
   if (!options) return console.log(`npm start -- [options]\n\n${stackOptionsHelp}`)
 
   const say = timed()
-  // the same addresses at each start, where they are free: an integration made with them goes on working
-  const [treez, feed, airtable] = await Promise.all([
-    freePort(54330).then((port) => startTreezSimulator({ port })),
-    freePort(54331).then((port) => startJsonFeedSimulator({ port })),
-    freePort(54332).then((port) => startAirtableSimulator({ port })),
-  ])
-  say(
-    `simulated platforms: Treez at ${treez.url}, a JSON feed at ${feed.url}, Airtable at ${airtable.url}`,
-  )
+  const { treez, airtable, all } = await startPlatforms()
+  say(`simulated platforms: ${Object.keys(all).join(', ')}`)
   const stack = await startStack({
     ...options,
     functionsEnv: {
       ...options.functionsEnv,
-      CONNECTOR_OVERRIDES: JSON.stringify({
-        ...readJson(options.functionsEnv, 'CONNECTOR_OVERRIDES'),
-        // the demo's accounts, never the real ones
-        treez: { baseUrl: treez.baseUrl },
-        airtable: { baseUrl: airtable.baseUrl },
-      }),
-      OAUTH_CLIENTS: JSON.stringify({
-        ...readJson(options.functionsEnv, 'OAUTH_CLIENTS'),
-        airtable: airtable.client,
-      }),
+      ...withSimulated(options.functionsEnv, all),
     },
     log: say,
   })
-  const stop = () => Promise.all([stack.stop(), treez.stop(), feed.stop(), airtable.stop()])
+  const stop = () =>
+    Promise.all([stack.stop(), ...Object.values(all).map((platform) => platform.stop())])
   stopOnSignals(stop)
   say(`Supabase is up at ${stack.url}`)
 
@@ -82,6 +72,43 @@ curl -X POST ${stack.functionsUrl}/sync-products -H 'content-type: application/j
 `)
   console.log(`ready ${stack.url} (env in ${options.envFile}, Ctrl-C stops)`)
 })
+
+/** The same addresses at each start, where they are free: an integration made with them goes on working. */
+async function startPlatforms() {
+  const port = (slug: string) => freePort(54330 + Object.keys(PLATFORMS).indexOf(slug))
+  const [treez, airtable] = await Promise.all([
+    port('treez').then((port) => startTreezSimulator({ port })),
+    port('airtable').then((port) => startAirtableSimulator({ port })),
+  ])
+  const all: Record<string, SimulatedPlatform> = { treez: asPlatform(treez), airtable }
+  for (const [slug, start] of Object.entries(PLATFORMS)) {
+    all[slug] ??= await start(await port(slug))
+  }
+  return { treez, airtable, all }
+}
+
+/** The demo's accounts are always the simulated ones; a platform that the file names is the file's. */
+function withSimulated(
+  env: Record<string, string>,
+  all: Record<string, SimulatedPlatform>,
+): Record<string, string> {
+  const own = {
+    CONNECTOR_OVERRIDES: readJson(env, 'CONNECTOR_OVERRIDES'),
+    OAUTH_CLIENTS: readJson(env, 'OAUTH_CLIENTS'),
+  }
+  const isOwn = (slug: string) =>
+    slug !== 'treez' && slug !== 'airtable' &&
+    Object.values(own).some((bySlug) => Object.hasOwn(bySlug, slug))
+  const simulated = functionsEnvOf(
+    Object.fromEntries(Object.entries(all).filter(([slug]) => !isOwn(slug))),
+  )
+  return Object.fromEntries(
+    Object.entries(simulated).map(([name, json]) => [
+      name,
+      JSON.stringify({ ...own[name as keyof typeof own], ...JSON.parse(json) }),
+    ]),
+  )
+}
 
 function readJson(env: Record<string, string>, name: string): Record<string, unknown> {
   try {

@@ -114,9 +114,11 @@ function pagingOf(stream: Stream): string {
   return size === undefined ? pagination.type : `${pagination.type}, ${size} records`
 }
 
-function goneWhen({ confirmsAbsence, lookup }: Stream): string {
-  if (lookup) return `missing from a complete scan, then asked for by id (${lookup.max} at a time)`
-  return confirmsAbsence ? 'missing from a complete scan' : 'missing from two complete scans'
+function goneWhen(stream: Stream): string {
+  if (stream.lookup) {
+    return `missing from a complete scan, then asked for by id (${stream.lookup.max} at a time)`
+  }
+  return stream.confirmsAbsence ? 'missing from a complete scan' : 'missing from two complete scans'
 }
 
 function actions(all: ConnectorAction[]): string[] {

@@ -190,7 +190,9 @@ export async function startShopifySimulator(
       }
       if (!isRevocation) return answerQuery(jsonOf(request), request.fault)
       if (request.method !== 'DELETE') return { status: 404, body: { errors: 'Not Found' } }
-      oauth.control.revokeGrants({ access_token: token })
+      // the whole app leaves the shop, with every token it has there
+      if (token === adminToken) installed = false
+      else oauth.control.revokeGrants()
       return { status: 200, body: {} }
     },
     control: (request) => answerOAuthControl(request, oauth) ?? verbs(request),

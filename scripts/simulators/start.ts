@@ -7,19 +7,21 @@ import {
   wholeNumber,
 } from '../command-line.ts'
 import { UserError } from '../stack/user-error.ts'
-import { startJsonFeedSimulator } from './json-feed.ts'
+import { asPlatform, functionsEnvOf, PLATFORMS, type SimulatedPlatform } from './platforms.ts'
 import { startTreezSimulator } from './treez.ts'
 
 const help = `npm run simulators -- [options]
 
-  --port N                 Treez's port; the feed takes the next one (default 54330; 0 picks free ones)
+  --only SLUG,SLUG         some of ${Object.keys(PLATFORMS).join(', ')}
+  --port N                 the first one's port; the others take the next ones (default 54330; 0 picks free ones)
   --products N             products in the Treez catalog (default 2400)
-  --seed N                 another seed, another catalog (default 1)
+  --seed N                 another seed, another Treez catalog (default 1)
   --requests-per-second N  Treez's rate limit; 0 switches it off (default 10)
   --help                   this text`
 
 await runCommand(async () => {
   const values = parseOptions(process.argv.slice(2), {
+    only: { type: 'string' },
     port: { type: 'string', default: '54330' },
     products: { type: 'string', default: '2400' },
     seed: { type: 'string', default: '1' },
@@ -28,33 +30,57 @@ await runCommand(async () => {
   })
   if (values.help) return console.log(help)
 
-  const port = portNumber('--port', values.port)
-  const treez = await startTreezSimulator({
-    port,
+  const treez = {
     products: wholeNumber('--products', values.products),
     seed: wholeNumber('--seed', values.seed),
     requestsPerSecond: wholeNumber('--requests-per-second', values['requests-per-second']),
-  }).catch(portTaken(port))
-  const feedPort = port === 0 ? 0 : port + 1
-  const feed = await startJsonFeedSimulator({ port: feedPort }).catch(portTaken(feedPort))
-  stopOnSignals(() => Promise.all([treez.stop(), feed.stop()]))
+  }
+  const starts: typeof PLATFORMS = {
+    ...PLATFORMS,
+    treez: (port) => startTreezSimulator({ ...treez, port }).then(asPlatform),
+  }
+  const first = portNumber('--port', values.port)
+  const running: Record<string, SimulatedPlatform> = {}
+  stopOnSignals(() => Promise.all(Object.values(running).map((platform) => platform.stop())))
+  for (const slug of chosen(values.only)) {
+    // each keeps its port, whichever others run
+    const port = first === 0 ? 0 : first + Object.keys(PLATFORMS).indexOf(slug)
+    running[slug] = await starts[slug]!(port).catch(portTaken(port))
+  }
 
-  const { client_id, api_key } = treez.credentials.v2
-  const { dispensary } = treez.settings
-  const overrides = JSON.stringify({ treez: { baseUrl: treez.baseUrl } })
-  console.log(`treez      ${treez.url}`)
-  console.log(`           dispensary=${dispensary} client_id=${client_id} api_key=${api_key}`)
-  console.log(`           curl -X POST ${treez.url}/_control/change -d '{"count":5}'`)
-  console.log(`json-feed  ${feed.url}`)
-  console.log('\nFor --functions-env of the stack, so that Treez leads here:')
-  console.log(`CONNECTOR_OVERRIDES=${overrides}`)
+  const width = Math.max(...Object.keys(running).map((slug) => slug.length))
+  for (const [slug, { url, settings, credentials, client }] of Object.entries(running)) {
+    const about = (text: string) => console.log(`${' '.repeat(width)}  ${text}`)
+    console.log(`${slug.padEnd(width)}  ${url}`)
+    if (settings && Object.keys(settings).length > 0) about(`settings ${JSON.stringify(settings)}`)
+    if (credentials && typeof credentials !== 'function') {
+      about(`credentials ${JSON.stringify(credentials)}`)
+    }
+    if (client) about('or sign in there: connect with a return_url')
+  }
+  console.log('\nFor --functions-env of the stack, so that the connectors lead here:')
+  for (const [name, value] of Object.entries(functionsEnvOf(running))) {
+    console.log(`${name}=${value}`)
+  }
   console.log('\nready (Ctrl-C stops)')
 })
+
+function chosen(only: string | undefined): string[] {
+  if (only === undefined) return Object.keys(PLATFORMS)
+  const slugs = only.split(',').map((slug) => slug.trim()).filter(Boolean)
+  const unknown = slugs.find((slug) => !Object.hasOwn(PLATFORMS, slug))
+  if (unknown !== undefined || slugs.length === 0) {
+    throw new UserError(
+      `There is no simulator "${unknown ?? ''}". Known: ${Object.keys(PLATFORMS).join(', ')}.`,
+    )
+  }
+  return slugs
+}
 
 /** Says so in one sentence; any other error is not ours to hide. */
 function portTaken(port: number) {
   return (error: NodeJS.ErrnoException): never => {
     if (error.code !== 'EADDRINUSE') throw error
-    throw new UserError(`Port ${port} is taken: choose another with --port, or 0 for a free one.`)
+    throw new UserError(`Port ${port} is taken: choose another with --port, or 0 for free ones.`)
   }
 }

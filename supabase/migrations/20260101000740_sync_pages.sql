@@ -189,6 +189,7 @@ begin
       where held.integration_id = $1 and held.deleted_at is null
         and (held.source_updated_at < $6) is not true
         and held.last_synced_at is not null -- read once; others are ours, such as a rolled-up number
+        and (held.source_updated_at < $6) is not true
     ), next as (
       select source_id from live where is_absent and source_id > $3 order by source_id limit $4
     )

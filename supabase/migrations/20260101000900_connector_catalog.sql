@@ -359,6 +359,388 @@ select private.register_connectors($json$[
     "actions": []
   },
   {
+    "slug": "gmail",
+    "name": "Gmail",
+    "description": "Messages of a Gmail mailbox; sends mail and replies from it.",
+    "category": "communication",
+    "docs_url": "https://developers.google.com/workspace/gmail/api/reference/rest",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "days": {
+          "default": 30,
+          "title": "Days",
+          "description": "How far back messages are read.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 3650
+        },
+        "label_ids": {
+          "default": [],
+          "title": "Labels",
+          "description": "Only messages that carry all of these labels, by their ids such as INBOX.",
+          "maxItems": 10,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "minLength": 1
+          }
+        },
+        "quota_units_per_minute": {
+          "default": 6000,
+          "title": "Quota units a minute",
+          "description": "What Google lets one user of your project use: 6000, or 15000 for projects older than May 2026.",
+          "type": "integer",
+          "minimum": 600,
+          "maximum": 1000000
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "oauth2",
+      "type": "object",
+      "properties": {},
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:messages",
+      "incremental:messages",
+      "action:send_message"
+    ],
+    "streams": [
+      {
+        "name": "messages",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "send_message",
+        "title": "Send a message",
+        "description": "Sends a mail from the account, or a reply in the thread of a message.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "to": {
+              "default": [],
+              "description": "Left out in a reply: whoever wrote it.",
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 320,
+                "format": "email",
+                "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+              }
+            },
+            "cc": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 320,
+                "format": "email",
+                "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+              }
+            },
+            "bcc": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 320,
+                "format": "email",
+                "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+              }
+            },
+            "subject": {
+              "description": "Left out in a reply: its subject.",
+              "type": "string",
+              "maxLength": 998,
+              "pattern": "^[^\\p{Cc}\\u2028\\u2029]*$"
+            },
+            "text": {
+              "type": "string",
+              "maxLength": 1000000
+            },
+            "html": {
+              "type": "string",
+              "maxLength": 1000000
+            },
+            "from_name": {
+              "type": "string",
+              "maxLength": 200,
+              "pattern": "^[^\\p{Cc}\\u2028\\u2029]*$"
+            },
+            "reply_to_message_id": {
+              "description": "The `source_id` of the message that is answered.",
+              "type": "string",
+              "pattern": "^[\\da-zA-Z_-]{1,64}$"
+            },
+            "attachments": {
+              "default": [],
+              "maxItems": 20,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "name": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255,
+                    "pattern": "^[^\\p{Cc}\\u2028\\u2029]*$"
+                  },
+                  "content_type": {
+                    "default": "application/octet-stream",
+                    "type": "string",
+                    "pattern": "^[\\w.+-]+\\/[\\w.+-]+$"
+                  },
+                  "content": {
+                    "type": "string",
+                    "format": "base64",
+                    "contentEncoding": "base64",
+                    "pattern": "^$|^(?:[0-9a-zA-Z+/]{4})*(?:(?:[0-9a-zA-Z+/]{2}==)|(?:[0-9a-zA-Z+/]{3}=))?$",
+                    "description": "Base64."
+                  }
+                },
+                "required": [
+                  "name",
+                  "content"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "message_id": {
+              "type": "string"
+            },
+            "thread_id": {
+              "type": "string"
+            },
+            "label_ids": {
+              "type": "array",
+              "items": {
+                "type": "string"
+              }
+            }
+          },
+          "required": [
+            "message_id",
+            "thread_id",
+            "label_ids"
+          ]
+        }
+      }
+    ]
+  },
+  {
+    "slug": "hubspot",
+    "name": "HubSpot",
+    "description": "Contacts of a HubSpot CRM, both ways.",
+    "category": "crm",
+    "docs_url": "https://developers.hubspot.com/docs/api-reference/crm-contacts-v3/guide",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "auth": {
+          "default": "oauth",
+          "title": "How to connect",
+          "description": "oauth: sign in at HubSpot. private_app: the token of a private app of your account.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "private_app"
+          ]
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "private_app",
+          "x-when": {
+            "auth": "private_app"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "access_token": {
+              "type": "string",
+              "minLength": 1,
+              "title": "Private app token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "access_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "incremental:contacts",
+      "action:upsert_contacts"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_contacts",
+        "title": "Create or update contacts",
+        "description": "Writes contacts by their email address, a hundred in a call; null empties a property.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "contacts": {
+              "minItems": 1,
+              "maxItems": 1000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "email": {
+                    "type": "string",
+                    "format": "email",
+                    "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+                  },
+                  "properties": {
+                    "default": {},
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string",
+                      "pattern": "^[a-z][a-z0-9_]*$"
+                    },
+                    "additionalProperties": {
+                      "type": [
+                        "string",
+                        "number",
+                        "boolean",
+                        "null"
+                      ]
+                    }
+                  }
+                },
+                "required": [
+                  "email"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "contacts"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "created": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "updated": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "contacts": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string"
+                  },
+                  "email": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  }
+                },
+                "required": [
+                  "id",
+                  "email"
+                ]
+              }
+            },
+            "failed": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "index": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 9007199254740991
+                  },
+                  "code": {
+                    "type": "string"
+                  },
+                  "message": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "index",
+                  "code",
+                  "message"
+                ]
+              }
+            }
+          },
+          "required": [
+            "created",
+            "updated",
+            "contacts",
+            "failed"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "json-feed",
     "name": "JSON product feed",
     "description": "Products from a public JSON file at an address of your choice.",
@@ -1221,6 +1603,546 @@ select private.register_connectors($json$[
     ]
   },
   {
+    "slug": "mailchimp",
+    "name": "Mailchimp",
+    "description": "Members of a Mailchimp audience, both ways, and its opens, clicks and subscriptions by day.",
+    "category": "marketing",
+    "docs_url": "https://mailchimp.com/developer/marketing/api/",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "list_id": {
+          "type": "string",
+          "pattern": "^[0-9a-z]{6,20}$",
+          "title": "Audience id",
+          "description": "In Mailchimp: Audience, Settings, Audience name and defaults."
+        },
+        "auth": {
+          "default": "oauth",
+          "title": "How to connect",
+          "description": "oauth: sign in at Mailchimp. api_key: a key of your account.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "api_key"
+          ]
+        }
+      },
+      "required": [
+        "list_id"
+      ],
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "api_key",
+          "x-when": {
+            "auth": "api_key"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "api_key": {
+              "type": "string",
+              "minLength": 1,
+              "title": "API key",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "api_key"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "sync_in:analytics",
+      "incremental:contacts",
+      "action:upsert_member",
+      "action:set_tags",
+      "action:unsubscribe",
+      "action:archive_member"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      },
+      {
+        "name": "analytics",
+        "direction": "in",
+        "incremental": false,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_member",
+        "title": "Add or update a member",
+        "description": "Writes one member of the audience by email address, and adds tags.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            },
+            "status_if_new": {
+              "type": "string",
+              "enum": [
+                "subscribed",
+                "pending",
+                "unsubscribed",
+                "transactional"
+              ],
+              "description": "For somebody new. subscribed: you have their consent; pending: Mailchimp asks them by email."
+            },
+            "status": {
+              "description": "For a member who is there already; left out: stays as it is.",
+              "type": "string",
+              "enum": [
+                "subscribed",
+                "pending",
+                "unsubscribed",
+                "transactional"
+              ]
+            },
+            "first_name": {
+              "type": "string"
+            },
+            "last_name": {
+              "type": "string"
+            },
+            "phone": {
+              "type": "string"
+            },
+            "merge_fields": {
+              "default": {},
+              "description": "More merge fields by their tags.",
+              "type": "object",
+              "propertyNames": {
+                "type": "string",
+                "pattern": "^[A-Z][A-Z0-9_]{0,9}$"
+              },
+              "additionalProperties": {
+                "anyOf": [
+                  {
+                    "type": "string"
+                  },
+                  {
+                    "type": "number"
+                  },
+                  {
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string"
+                    },
+                    "additionalProperties": {
+                      "type": "string"
+                    }
+                  }
+                ]
+              }
+            },
+            "tags": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            }
+          },
+          "required": [
+            "email",
+            "status_if_new"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            },
+            "status": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id",
+            "status"
+          ]
+        }
+      },
+      {
+        "name": "set_tags",
+        "title": "Tag a member",
+        "description": "Adds tags to a member of the audience and takes others away.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            },
+            "add": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            },
+            "remove": {
+              "default": [],
+              "maxItems": 100,
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 100
+              }
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id"
+          ]
+        }
+      },
+      {
+        "name": "unsubscribe",
+        "title": "Unsubscribe a member",
+        "description": "Sends no more campaigns to this address; only the person can undo it.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            },
+            "status": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id",
+            "status"
+          ]
+        }
+      },
+      {
+        "name": "archive_member",
+        "title": "Archive a member",
+        "description": "Takes a member out of the audience; the address can be added again.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "email": {
+              "type": "string",
+              "format": "email",
+              "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+            }
+          },
+          "required": [
+            "email"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "member_id": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "member_id"
+          ]
+        }
+      }
+    ]
+  },
+  {
+    "slug": "salesforce",
+    "name": "Salesforce",
+    "description": "Contacts and leads of a Salesforce org, contacts both ways.",
+    "category": "crm",
+    "docs_url": "https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "login_host": {
+          "default": "login.salesforce.com",
+          "title": "Where you sign in",
+          "description": "login.salesforce.com; test.salesforce.com for a sandbox; or your My Domain.",
+          "type": "string",
+          "pattern": "^(login|test)\\.salesforce\\.com$|^([a-z0-9-]+\\.)+my\\.salesforce\\.com$"
+        },
+        "leads": {
+          "default": true,
+          "title": "Leads too",
+          "description": "Off where the user has no access to leads.",
+          "type": "boolean"
+        },
+        "record_type": {
+          "title": "Record type",
+          "description": "Only contacts and leads whose record type has this name.",
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 80
+        },
+        "email_opt_out": {
+          "default": true,
+          "title": "Read email opt-out and bounces",
+          "description": "Off where the user cannot see these fields.",
+          "type": "boolean"
+        },
+        "external_id_field": {
+          "title": "External id field",
+          "description": "API name of the field of Contact by which contacts are written; it must be an external id.",
+          "type": "string",
+          "pattern": "^[A-Za-z]\\w{0,79}$"
+        },
+        "api_version": {
+          "default": "v63.0",
+          "title": "API version",
+          "type": "string",
+          "pattern": "^v\\d{2,3}\\.0$"
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "oauth2",
+      "type": "object",
+      "properties": {},
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:contacts",
+      "incremental:contacts",
+      "action:upsert_contacts"
+    ],
+    "streams": [
+      {
+        "name": "contacts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "upsert_contacts",
+        "title": "Create or update contacts",
+        "description": "Writes contacts by the external id field of the settings, two hundred in a call; each is written or refused by itself.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "contacts": {
+              "minItems": 1,
+              "maxItems": 2000,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "external_id": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255
+                  },
+                  "first_name": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "last_name": {
+                    "description": "Salesforce wants one of every new contact.",
+                    "type": "string",
+                    "minLength": 1
+                  },
+                  "email": {
+                    "anyOf": [
+                      {
+                        "type": "string",
+                        "format": "email",
+                        "pattern": "^(?:[A-Za-z0-9_'+\\-]+\\.)*[A-Za-z0-9_'+\\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"
+                      },
+                      {
+                        "type": "null"
+                      }
+                    ]
+                  },
+                  "phone": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "job_title": {
+                    "type": [
+                      "string",
+                      "null"
+                    ]
+                  },
+                  "fields": {
+                    "default": {},
+                    "description": "More fields of Contact by their API names.",
+                    "type": "object",
+                    "propertyNames": {
+                      "type": "string",
+                      "pattern": "^[A-Za-z]\\w*$"
+                    },
+                    "additionalProperties": {
+                      "type": [
+                        "string",
+                        "number",
+                        "boolean",
+                        "null"
+                      ]
+                    }
+                  }
+                },
+                "required": [
+                  "external_id"
+                ],
+                "additionalProperties": false
+              }
+            }
+          },
+          "required": [
+            "contacts"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "created": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "updated": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "contacts": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "id": {
+                    "type": "string"
+                  },
+                  "external_id": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "id",
+                  "external_id"
+                ]
+              }
+            },
+            "failed": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "index": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 9007199254740991
+                  },
+                  "code": {
+                    "type": "string"
+                  },
+                  "message": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "index",
+                  "code",
+                  "message"
+                ]
+              }
+            }
+          },
+          "required": [
+            "created",
+            "updated",
+            "contacts",
+            "failed"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "shopify",
     "name": "Shopify",
     "description": "Products of a Shopify shop: variants, prices, stock and pictures.",
@@ -1319,6 +2241,191 @@ select private.register_connectors($json$[
       }
     ],
     "actions": []
+  },
+  {
+    "slug": "slack",
+    "name": "Slack",
+    "description": "Messages of the channels of a Slack workspace; posts into them.",
+    "category": "communication",
+    "docs_url": "https://docs.slack.dev/apis/web-api",
+    "auth_types": [
+      "oauth2",
+      "api_key"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "auth": {
+          "default": "oauth",
+          "title": "Sign-in",
+          "description": "oauth: the owner signs in at Slack. bot_token: the token of an app of your own.",
+          "type": "string",
+          "enum": [
+            "oauth",
+            "bot_token"
+          ]
+        },
+        "channels": {
+          "default": [],
+          "title": "Channels",
+          "description": "Ids of the channels to read. Empty: every channel the bot is in.",
+          "maxItems": 500,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "pattern": "^[CDGU][A-Z\\d]{2,20}$"
+          }
+        },
+        "days": {
+          "default": 30,
+          "title": "Days",
+          "description": "How far back messages are read.",
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 3650
+        },
+        "thread_days": {
+          "default": 7,
+          "title": "Thread days",
+          "description": "How long after its beginning a thread is followed. 0: no replies are read.",
+          "type": "integer",
+          "minimum": 0,
+          "maximum": 90
+        },
+        "reading_limit": {
+          "default": "standard",
+          "title": "Reading limit",
+          "description": "restricted: for an app that is distributed outside the Slack Marketplace, which gets 15 messages a minute.",
+          "type": "string",
+          "enum": [
+            "standard",
+            "restricted"
+          ]
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "oauth",
+          "x-when": {
+            "auth": "oauth"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "bot_token",
+          "x-when": {
+            "auth": "bot_token"
+          },
+          "x-auth-type": "api_key",
+          "type": "object",
+          "properties": {
+            "bot_token": {
+              "type": "string",
+              "minLength": 1,
+              "pattern": "^xox[bpe][-.]",
+              "title": "Bot token",
+              "format": "password",
+              "writeOnly": true
+            }
+          },
+          "required": [
+            "bot_token"
+          ],
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "sync_in:messages",
+      "incremental:messages",
+      "action:post_message"
+    ],
+    "streams": [
+      {
+        "name": "messages",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "post_message",
+        "title": "Post a message",
+        "description": "Posts a message into a channel, or a reply into a thread.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "channel": {
+              "type": "string",
+              "pattern": "^[CDGU][A-Z\\d]{2,20}$",
+              "description": "The id of the channel, or of a person."
+            },
+            "text": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 40000,
+              "description": "In Slack's mrkdwn. Slack advises 4,000 characters."
+            },
+            "thread_ts": {
+              "description": "The `ts` of the thread's first message: what follows the colon in its `source_id`.",
+              "type": "string",
+              "pattern": "^\\d{1,10}\\.\\d{6}$"
+            },
+            "blocks": {
+              "description": "Block Kit; `text` is then what notifications show.",
+              "minItems": 1,
+              "maxItems": 50,
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "type": {
+                    "type": "string",
+                    "minLength": 1
+                  }
+                },
+                "required": [
+                  "type"
+                ],
+                "additionalProperties": {}
+              }
+            }
+          },
+          "required": [
+            "channel",
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "message_id": {
+              "type": "string"
+            },
+            "channel": {
+              "type": "string"
+            },
+            "ts": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "message_id",
+            "channel",
+            "ts"
+          ]
+        }
+      }
+    ]
   },
   {
     "slug": "stripe",

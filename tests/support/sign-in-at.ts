@@ -31,9 +31,21 @@ export function signInAt(
     ? oauth.ClientSecretPost(client_secret)
     : oauth.ClientSecretBasic(client_secret)
 
+  /** Some platforms have a token answer of their own; the connector says how it reads. */
+  const inStandardWords = (answer: Response, said: unknown): Response => {
+    if (!auth.readTokenAnswer) return answer
+    const read = auth.readTokenAnswer(said) as { error?: string }
+    return Response.json(read, { status: read.error === undefined ? 200 : 400 })
+  }
+
   return {
-    /** @param account Who signs in; default is whom the consent page suggests. */
-    async signIn(account?: string): Promise<oauth.TokenEndpointResponse> {
+    /**
+     * @param account Who signs in; default is whom the consent page suggests.
+     * @returns The tokens, and the platform's own `answer`.
+     */
+    async signIn(
+      account?: string,
+    ): Promise<oauth.TokenEndpointResponse & { answer: oauth.JsonValue }> {
       const verifier = oauth.generateRandomCodeVerifier()
       const state = oauth.generateRandomState()
       const asked = new URL(as.authorization_endpoint!)
@@ -64,7 +76,13 @@ export function signInAt(
         auth.pkce === false ? oauth.nopkce : verifier,
         insecure,
       )
-      return await oauth.processAuthorizationCodeResponse(as, client, answer)
+      const said = await answer.clone().json() as oauth.JsonValue
+      const tokens = await oauth.processAuthorizationCodeResponse(
+        as,
+        client,
+        inStandardWords(answer, said),
+      )
+      return { ...tokens, answer: said }
     },
     /** The token endpoint's answer to a refresh, unread. */
     refresh: (refresh_token: string): Promise<Response> =>

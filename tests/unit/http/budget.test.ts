@@ -63,4 +63,20 @@ describe('the request budget in Postgres', () => {
       ['report_request', { p_key: 'treez:shop', p_outcome: 'failure', p_retry_after_ms: null }],
     ])
   })
+
+  it('counts what follows a colon in the name of a limit apart, each with all of the limit', async () => {
+    const db = recordingDatabase({ wait_ms: 0, circuit: 'closed' })
+    const limits = { post: { requestsPerSecond: 1, burst: 1 } }
+    const budget = databaseBudget(db, 'slack:T1', { requestsPerSecond: 9, burst: 9 }, limits)
+
+    await budget.acquire({ limit: 'post:C1' })
+    await budget.report('throttled', 1_000, 'post:C2')
+
+    expect(db.calls.map(([, args]) => [args['p_key'], args['p_requests_per_second']])).toEqual([
+      ['slack:T1', 9],
+      ['slack:T1:post:C1', 1],
+      ['slack:T1:post:C2', undefined],
+    ])
+    await expect(budget.acquire({ limit: 'read:C1' })).rejects.toThrow('has no limit')
+  })
 })

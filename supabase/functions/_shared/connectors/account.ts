@@ -9,7 +9,7 @@ import { type CallOptions, platformCaller } from './call-platform.ts'
 import { type Connector, findStream, placesOf, type Stream } from './define-connector.ts'
 import { readPage } from './read-page.ts'
 import type { OAuthGrant, TokenCache } from './token-cache.ts'
-import type { AccountFacts } from './vocabulary/auth.ts'
+import type { AccountFacts, AccountValues, CheckCall } from './vocabulary/auth.ts'
 import { fillValues } from './vocabulary/fill-template.ts'
 import { isExpired, nextCursor, type PageCursor, pageQuery, pageSize } from './vocabulary/paging.ts'
 import type { PlatformAnswer, PlatformCall } from './vocabulary/platform-call.ts'
@@ -153,6 +153,23 @@ export function openAccount(options: AccountOptions): Account {
     return found
   }
 
+  /** One call of a check, and those behind it with the facts it told. */
+  async function checkStep(
+    { accountName, account: factsOf, then, ...declared }: CheckCall,
+    known: AccountValues,
+  ): ReturnType<Account['check']> {
+    const { path, ...rest } = declared
+    const { body } = await send({
+      ...rest,
+      url: addresses(connector, known, options.overrides).of(path),
+      query: fillValues(rest.query ?? {}, placesOf(known)),
+    })
+    const name = accountName?.(body)
+    const facts = { ...known.account, ...factsOf?.(body) }
+    const proved = { ...(name === undefined ? {} : { account_name: name }), account: facts }
+    return then ? { ...proved, ...await checkStep(then, { ...known, account: facts }) } : proved
+  }
+
   const check: Account['check'] = async () => {
     const declared = connector.check(account.settings)
     if (!declared) {
@@ -163,16 +180,7 @@ export function openAccount(options: AccountOptions): Account {
       await fetchPage(first, { since: null, cursor: null, size: 1 })
       return { account: account.account }
     }
-    const { accountName, account: factsOf, ...declaredCall } = declared
-    const { body } = await call({
-      ...declaredCall,
-      query: fillValues(declared.query ?? {}, placesOf(account)),
-    })
-    const name = accountName?.(body)
-    return {
-      ...(name === undefined ? {} : { account_name: name }),
-      account: { ...account.account, ...factsOf?.(body) },
-    }
+    return await checkStep(declared, account)
   }
 
   return { fetchPage, lookup, check, call }

@@ -12,7 +12,7 @@ import type {
   Values,
 } from './vocabulary/auth.ts'
 import { fillTemplate } from './vocabulary/fill-template.ts'
-import type { RateLimit } from './vocabulary/rate-limit.ts'
+import type { Limits, RateLimit } from './vocabulary/rate-limit.ts'
 import {
   compileStream,
   type ListedStream,
@@ -22,7 +22,7 @@ import {
 } from './vocabulary/stream-definition.ts'
 import type { StreamName } from './vocabulary/streams.ts'
 
-export type { RateLimit } from './vocabulary/rate-limit.ts'
+export type { Limits, RateLimit } from './vocabulary/rate-limit.ts'
 export type { Stream } from './vocabulary/stream-definition.ts'
 
 /** An answer as `failure` and `pause` see it. */
@@ -65,9 +65,10 @@ export type ConnectorDefinition<
   auth: Auth | AuthChoice
   /** `https://api.acme.example/{shop}`, or a function of the account; a way to authenticate may override it. */
   baseUrl?: string | ((account: AccountValues<z.output<Settings>>) => string)
-  rateLimit: RateLimit
+  /** A function where it depends on the account's settings. */
+  rateLimit: RateLimit | ((settings: z.output<Settings>) => RateLimit)
   /** Further limits that some calls count against, by name; each is kept for the account. */
-  limits?: Record<string, RateLimit>
+  limits?: Limits | ((settings: z.output<Settings>) => Limits)
   /** What tells this account from every other at the platform; an account connects once. */
   accountId(account: AccountValues<z.output<Settings>>): string
   /** Accounts with the same key share the rate limit; `slug:accountId` when not said. */
@@ -106,8 +107,12 @@ export type Connector = {
   auth(settings: Values): Auth
   baseUrl(account: AccountValues): string
   check(settings: Values): CheckCall | null
+  /** With the settings' defaults. */
   rateLimit: RateLimit
-  limits: Record<string, RateLimit>
+  /** With the settings' defaults. */
+  limits: Limits
+  /** How fast an account with these settings may be called. */
+  paceOf(settings: Values): { rateLimit: RateLimit; limits: Limits }
   accountId(account: AccountValues): string
   budgetKey(account: AccountValues): string
   /**
@@ -146,6 +151,11 @@ export function defineConnector<
   const typed = (values: AccountValues) => values as AccountValues<z.output<Settings>>
   const schemas = Object.values(modes).map((mode) => mode.credentials)
 
+  const paceOf = (settings: Values) => ({
+    rateLimit: bySettings(definition.rateLimit, settings),
+    limits: bySettings(definition.limits ?? {}, settings),
+  })
+
   const connector: Connector = {
     slug: definition.slug,
     name: definition.name,
@@ -168,8 +178,8 @@ export function defineConnector<
         : fillTemplate(address, placesOf(values))
     },
     check: (settings) => auth(settings).check ?? definition.check ?? null,
-    rateLimit: definition.rateLimit,
-    limits: definition.limits ?? {},
+    ...paceOf(defaultsOf(definition.settings)),
+    paceOf,
     accountId: (values) => definition.accountId(typed(values)),
     budgetKey: (values) =>
       definition.budgetKey?.(typed(values)) ??
@@ -201,6 +211,25 @@ export function defineConnector<
     )
   }
   return connector
+}
+
+/** What the settings are when nobody says otherwise. */
+function defaultsOf(settings: z.ZodObject): Values {
+  return Object.fromEntries(
+    Object.entries(settings.shape).map(([name, field]) => [
+      name,
+      (field as z.ZodType).safeParse(undefined).data,
+    ]),
+  )
+}
+
+function bySettings<Value, Settings>(
+  said: Value | ((settings: Settings) => Value),
+  settings: Values,
+): Value {
+  return typeof said === 'function'
+    ? (said as (settings: Settings) => Value)(settings as Settings)
+    : said
 }
 
 /** What fills the `{places}` of an account's addresses: its settings, and what the platform said of it. */

@@ -4,6 +4,7 @@ import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure } from './define-connector.ts'
 import { basicKey, secret } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
+import { perWindow } from './vocabulary/rate-limit.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
 
 const settings = z.strictObject({
@@ -60,8 +61,7 @@ export const dutchie = defineConnector({
     password: ({ credentials }) => credentials.integrator_key ?? '',
   }),
   baseUrl: 'https://api.pos.dutchie.com',
-  // The tightest of its limits allows 100 a minute to one endpoint.
-  rateLimit: { requestsPerSecond: 1.5, burst: 5 },
+  rateLimit: perWindow({ requests: 100, seconds: 60, burst: 5 }), // the tightest of its endpoints'
   accountId: ({ account }) => account.location_id ?? '',
   check: {
     path: '/whoami',

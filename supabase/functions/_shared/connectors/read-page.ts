@@ -41,6 +41,10 @@ export async function readPage(
       detail: `The platform answered without a list of ${stream.name}.`,
     })
   }
+  // A platform that hands out the place we came from would keep us in a circle.
+  if (next && cursor && JSON.stringify({ place: next }) === JSON.stringify(cursor)) {
+    throw new AppError('provider_repeated_page')
+  }
   return {
     records,
     next: next && { place: next },

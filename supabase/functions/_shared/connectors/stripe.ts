@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
 import { headerKey, secret } from './vocabulary/auth.ts'
+import { perWindow } from './vocabulary/rate-limit.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from './vocabulary/stream-definition.ts'
 
@@ -74,7 +75,7 @@ export const stripe = defineConnector({
   docs: 'https://docs.stripe.com/api', // read 2026-11-20
   guide: [
     "Make a **restricted key** in Stripe's dashboard (Developers, API keys) that may *read* Customers,",
-    'PaymentIntents, Charges and refunds, and Events; write it needs nothing. A secret key works too, and may do',
+    'PaymentIntents, Charges and refunds, and Events, and may write nothing. A secret key works too, and may do',
     'far more than is needed here. Keys of a sandbox or of test mode connect an account beside the live one.',
     'Restricted keys may not ask which account they belong to, so its id is taken from you.',
     '',
@@ -96,7 +97,7 @@ export const stripe = defineConnector({
     value: ({ credentials }) => `Bearer ${credentials.api_key}`,
   }),
   baseUrl: 'https://api.stripe.com/v1',
-  rateLimit: { requestsPerSecond: 20, burst: 5 }, // 25 a second to one endpoint, or in all in a sandbox
+  rateLimit: perWindow({ requests: 25, seconds: 1, burst: 5 }), // to one endpoint, or in all in a sandbox
   accountId: ({ settings, credentials }) =>
     /^[rs]k_test_/.test(String(credentials.api_key))
       ? `${settings.account_id}:test`

@@ -15,7 +15,10 @@ export type Grant = {
 /** `throttled`: the platform answered 429. `failure`: it did not answer, or with 5xx. */
 export type Outcome = 'success' | 'failure' | 'throttled'
 
-/** What a request takes: `cost` turns (1 when not said), and as many of a further limit by its name. */
+/**
+ * What a request takes: `cost` turns (1 when not said), and as many of a further limit by its name. What
+ * follows a colon in the name is counted apart: `post:general` and `post:random` each have all of `post`.
+ */
 export type Turn = {
   limit?: string
   cost?: number
@@ -44,7 +47,7 @@ export function databaseBudget(
 ): RequestBudget {
   return {
     async acquire({ limit, cost = 1, maxWaitMs } = {}) {
-      const further = limit === undefined ? null : limits[limit]
+      const further = limit === undefined ? null : limits[limit.split(':', 1)[0]!]
       if (further === undefined) throw new TypeError(`${key} has no limit "${limit}"`)
       return await db.call<Grant>('acquire_request', {
         p_key: key,

@@ -76,7 +76,7 @@ export function openIntegration(
   const account = openAccount({
     connector,
     ...values,
-    http: accountHttp(connector, connector.budgetKey(values), outside, signal),
+    http: accountHttp(connector, values.settings, connector.budgetKey(values), outside, signal),
     clock: outside.clock,
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens: keptInVault(outside.db, open),
@@ -95,10 +95,12 @@ const MAX_RESPONSE_BYTES = 10 * 1024 * 1024
  */
 export function accountHttp(
   connector: Connector,
+  settings: Record<string, unknown>,
   budgetKey: string,
   outside: Outside,
   signal?: AbortSignal,
 ): HttpClient {
+  const { rateLimit, limits } = connector.paceOf(settings)
   return createHttpClient({
     clock: outside.clock,
     fetch: outside.fetch,
@@ -107,7 +109,7 @@ export function accountHttp(
     timeoutMs: outside.timeoutMs,
     maxResponseBytes: MAX_RESPONSE_BYTES,
     allowPrivateNetworks: outside.environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS,
-    budget: databaseBudget(outside.db, budgetKey, connector.rateLimit, connector.limits),
+    budget: databaseBudget(outside.db, budgetKey, rateLimit, limits),
   })
 }
 

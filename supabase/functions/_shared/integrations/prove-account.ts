@@ -45,7 +45,7 @@ export async function proveAccount(
       const account = openAccount({
         connector,
         ...values,
-        http: accountHttp(connector, budgetKey, outside, signal),
+        http: accountHttp(connector, values.settings, budgetKey, outside, signal),
         clock: outside.clock,
         overrides: outside.environment.CONNECTOR_OVERRIDES,
         tokens,

@@ -30,6 +30,8 @@ export type CheckCall = {
   accountName?: (body: unknown) => string | undefined
   /** Facts to keep: they fill `{places}` in addresses as settings do, and `accountId` may read them. */
   account?: (body: unknown) => AccountFacts
+  /** A call that has to work too, made with these facts. */
+  then?: CheckCall
 }
 
 /** What a way to authenticate may say besides how it does it. */

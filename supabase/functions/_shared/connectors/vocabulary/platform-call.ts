@@ -12,7 +12,10 @@ export type PlatformCall = {
   json?: unknown
   /** Sent as `application/x-www-form-urlencoded`. */
   form?: Record<string, string>
-  /** Which of the connector's `limits` it counts against, besides the account's own; none when not said. */
+  /**
+   * Which of the connector's `limits` it counts against, besides the account's own; none when not said.
+   * `post:general` counts against `post`, apart from `post:random`.
+   */
   limit?: string
   /** Turns of the budget it takes, where a platform counts units; 1 when not said. */
   cost?: number

@@ -3,6 +3,9 @@
 /** How fast an account may be called: `burst` calls may come at once, the others a gap apart. */
 export type RateLimit = { requestsPerSecond: number; burst: number }
 
+/** By the names that calls use. */
+export type Limits = Record<string, RateLimit>
+
 /** Calls that left evenly may arrive closer together than they left: by so much they are spread wider. */
 const TRANSIT_SECONDS = 0.05
 
