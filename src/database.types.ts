@@ -1343,6 +1343,8 @@ export type Database = {
           'p_burst'?: number
           'p_cost'?: number
           'p_key': string
+          'p_limit'?: Json
+          'p_max_wait_ms'?: number
           'p_requests_per_second': number
         }
         Returns: Json

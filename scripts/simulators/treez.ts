@@ -23,6 +23,8 @@ export type TreezSimulatorOptions = {
   /** For each client, as Treez does it; 0 switches the limit off. Default 10. */
   requestsPerSecond?: number
   dispensary?: string
+  /** More stores of the same partner: the same products, client id and limit. */
+  moreDispensaries?: string[]
   clientId?: string
   apiKey?: string
   /** The v3 side; without a key pair one is made. */
@@ -56,6 +58,8 @@ export type TreezSimulator = {
   /** The store's own ids, also of products whose id does not show on the wire. */
   ids(which?: 'all' | 'sound' | 'broken'): string[]
   requests: LoggedRequest[]
+  /** When each request of the v2 client came, in milliseconds, also the refused ones. */
+  arrivals(): readonly number[]
   stop(): Promise<void>
 }
 
@@ -95,7 +99,7 @@ export async function startTreezSimulator(
     answer: (request) =>
       answerTreez(request, {
         ...parts,
-        dispensary,
+        dispensaries: [dispensary, ...options.moreDispensaries ?? []],
         clientId: v2.client_id,
         certificateId: v3.certificateId,
       }),
@@ -117,6 +121,7 @@ export async function startTreezSimulator(
     catalog: catalog.list,
     ids: catalog.ids,
     requests: log.entries,
+    arrivals: () => limit.arrivals(v2.client_id),
     stop: server.stop,
   }
 }

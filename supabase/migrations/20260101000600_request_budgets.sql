@@ -18,8 +18,12 @@ alter table private.request_budgets enable row level security;
 
 -- Takes the next turn to call an account. { wait_ms, circuit, retry_after_ms }: wait, then call; with
 -- circuit open do not call. After an open circuit's pause one caller gets half_open, the probe.
+-- p_limit { key, requests_per_second, burst } is a further limit that the call counts against: its turn is
+-- taken too, or neither is. A turn further away than p_max_wait_ms is told and not taken, since nobody
+-- would be there to use it.
 create function public.acquire_request(
-  p_key text, p_requests_per_second numeric, p_burst int default 1, p_cost numeric default 1
+  p_key text, p_requests_per_second numeric, p_burst int default 1, p_cost numeric default 1,
+  p_limit jsonb default null, p_max_wait_ms int default null
 )
 returns jsonb
 language plpgsql
@@ -29,18 +33,35 @@ as $$
 declare
   moment timestamptz;
   budget private.request_budgets;
+  further private.request_budgets;
   gap interval := make_interval(secs => (1 / p_requests_per_second)::double precision);
-  earliest timestamptz;
+  further_gap interval := make_interval(secs => (1 / (p_limit ->> 'requests_per_second')::numeric)::double precision);
   turn_at timestamptz;
+  wait_ms bigint;
 begin
   insert into private.request_budgets (key) values (p_key) on conflict do nothing;
   select * into budget from private.request_budgets where key = p_key for update;
-  moment := clock_timestamp(); -- after the lock, or turns would be handed out in the past
+  if p_limit is not null then
+    insert into private.request_budgets (key) values (p_limit ->> 'key') on conflict do nothing;
+    select * into further from private.request_budgets where key = p_limit ->> 'key' for update;
+  end if;
+  moment := clock_timestamp(); -- after the locks, or turns would be handed out in the past
+  if budget.circuit <> 'closed' and budget.open_until > moment then
+    return jsonb_build_object('wait_ms', 0, 'circuit', 'open',
+      'retry_after_ms', ceil(extract(epoch from budget.open_until - moment) * 1000));
+  end if;
+  -- the bucket holds `burst` turns: that many may come before their time
+  turn_at := greatest(moment, budget.blocked_until, budget.next_free_at - gap * (p_burst - 1));
+  if p_limit is not null then
+    turn_at := greatest(turn_at, further.blocked_until,
+      further.next_free_at - further_gap * ((p_limit ->> 'burst')::int - 1));
+  end if;
+  wait_ms := ceil(extract(epoch from turn_at - moment) * 1000);
+  if wait_ms > p_max_wait_ms then
+    return jsonb_build_object('wait_ms', wait_ms, 'circuit', 'closed');
+  end if;
+
   if budget.circuit <> 'closed' then
-    if budget.open_until > moment then
-      return jsonb_build_object('wait_ms', 0, 'circuit', 'open',
-        'retry_after_ms', ceil(extract(epoch from budget.open_until - moment) * 1000));
-    end if;
     budget.circuit := 'half_open';
     budget.open_until := moment + interval '60 seconds';
   end if;
@@ -49,23 +70,22 @@ begin
     budget.window_request_count := 0;
     budget.window_failure_count := 0;
   end if;
-  -- turns begin when the platform's wait is over, or all who waited would call at once
-  earliest := greatest(moment, budget.blocked_until);
-  -- the bucket holds `burst` turns: that many may come before their time
-  turn_at := greatest(budget.next_free_at - gap * (p_burst - 1), earliest);
   update private.request_budgets set
-    next_free_at = greatest(budget.next_free_at, earliest) + gap * p_cost::double precision,
+    -- turns begin when the platform's wait is over, or all who waited would call at once
+    next_free_at = greatest(budget.next_free_at, moment, budget.blocked_until) + gap * p_cost::double precision,
     window_started_at = budget.window_started_at,
     window_request_count = budget.window_request_count + 1,
     window_failure_count = budget.window_failure_count,
     circuit = budget.circuit,
     open_until = budget.open_until
   where key = p_key;
-  return jsonb_build_object('circuit', budget.circuit,
-    'wait_ms', greatest(0, ceil(extract(epoch from turn_at - moment) * 1000)));
+  update private.request_budgets set
+    next_free_at = greatest(further.next_free_at, moment, further.blocked_until) + further_gap * p_cost::double precision
+  where key = further.key;
+  return jsonb_build_object('circuit', budget.circuit, 'wait_ms', wait_ms);
 end;
 $$;
-grant execute on function public.acquire_request(text, numeric, int, numeric) to service_role;
+grant execute on function public.acquire_request(text, numeric, int, numeric, jsonb, int) to service_role;
 
 -- Tells how a call went. A success needs telling only when the circuit was not closed. Five failures
 -- within two minutes that make up an eighth of the requests (a call is tried several times before it

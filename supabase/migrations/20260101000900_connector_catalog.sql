@@ -1429,6 +1429,180 @@ select private.register_connectors($json$[
     ]
   },
   {
+    "slug": "linkedin",
+    "name": "LinkedIn",
+    "description": "Posts on LinkedIn as a member or as a page.",
+    "category": "social",
+    "docs_url": "https://learn.microsoft.com/linkedin/marketing/community-management/shares/posts-api",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "post_as": {
+          "default": "member",
+          "title": "Post as",
+          "description": "The member who signs in, or a page that they administer.",
+          "type": "string",
+          "enum": [
+            "member",
+            "page"
+          ]
+        },
+        "organization_id": {
+          "title": "Page",
+          "description": "With \"page\": the number in linkedin.com/company/…/admin.",
+          "type": "string",
+          "pattern": "^\\d+$"
+        },
+        "api_version": {
+          "default": "202607",
+          "title": "API version",
+          "description": "LinkedIn keeps each for about a year, then refuses it.",
+          "type": "string",
+          "pattern": "^20\\d\\d(0[1-9]|1[0-2])$"
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "oneOf": [
+        {
+          "title": "member",
+          "x-when": {
+            "post_as": "member"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        },
+        {
+          "title": "page",
+          "x-when": {
+            "post_as": "page"
+          },
+          "x-auth-type": "oauth2",
+          "type": "object",
+          "properties": {},
+          "additionalProperties": false
+        }
+      ]
+    },
+    "capabilities": [
+      "action:post",
+      "action:delete_post"
+    ],
+    "streams": [],
+    "actions": [
+      {
+        "name": "post",
+        "title": "Post",
+        "description": "Publishes a post, with a link if one is given.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "text": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 3000
+            },
+            "visibility": {
+              "default": "PUBLIC",
+              "type": "string",
+              "enum": [
+                "PUBLIC",
+                "CONNECTIONS",
+                "LOGGED_IN"
+              ]
+            },
+            "link": {
+              "type": "object",
+              "properties": {
+                "url": {
+                  "type": "string",
+                  "format": "uri"
+                },
+                "title": {
+                  "type": "string",
+                  "minLength": 1,
+                  "maxLength": 400
+                },
+                "description": {
+                  "type": "string",
+                  "maxLength": 4000
+                }
+              },
+              "required": [
+                "url",
+                "title"
+              ],
+              "additionalProperties": false
+            }
+          },
+          "required": [
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string",
+              "pattern": "^urn:li:(share|ugcPost):\\d+$"
+            },
+            "permalink": {
+              "type": "string",
+              "format": "uri"
+            }
+          },
+          "required": [
+            "post_id",
+            "permalink"
+          ]
+        }
+      },
+      {
+        "name": "delete_post",
+        "title": "Delete a post",
+        "description": "Deletes a post; one that is gone already is no error.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string",
+              "pattern": "^urn:li:(share|ugcPost):\\d+$"
+            }
+          },
+          "required": [
+            "post_id"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string"
+            },
+            "deleted": {
+              "type": "boolean",
+              "const": true
+            }
+          },
+          "required": [
+            "post_id",
+            "deleted"
+          ]
+        }
+      }
+    ]
+  },
+  {
     "slug": "mailchimp",
     "name": "Mailchimp",
     "description": "Members of a Mailchimp audience, both ways, and its opens, clicks and subscriptions by day.",
@@ -2462,5 +2636,174 @@ select private.register_connectors($json$[
       }
     ],
     "actions": []
+  },
+  {
+    "slug": "x",
+    "name": "X",
+    "description": "Own posts and mentions of an X account; posting, replying and deleting.",
+    "category": "social",
+    "docs_url": "https://docs.x.com/x-api",
+    "auth_types": [
+      "oauth2"
+    ],
+    "settings_schema": {
+      "type": "object",
+      "properties": {
+        "read_back": {
+          "default": 400,
+          "title": "Posts to read back",
+          "description": "How many of the newest own posts, and of the newest mentions, a full sync goes through. X charges for each.",
+          "type": "integer",
+          "minimum": 100,
+          "maximum": 3200
+        }
+      },
+      "additionalProperties": false
+    },
+    "credentials_schema": {
+      "x-auth-type": "oauth2",
+      "type": "object",
+      "properties": {},
+      "additionalProperties": false
+    },
+    "capabilities": [
+      "sync_in:social_posts",
+      "incremental:social_posts",
+      "action:post",
+      "action:reply",
+      "action:delete_post"
+    ],
+    "streams": [
+      {
+        "name": "social_posts",
+        "direction": "in",
+        "incremental": true,
+        "detects_deletes": true
+      }
+    ],
+    "actions": [
+      {
+        "name": "post",
+        "title": "Post",
+        "description": "Publishes a post, which may answer or quote another one.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "text": {
+              "type": "string",
+              "minLength": 1
+            },
+            "reply_to": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post to answer"
+            },
+            "quote": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post to quote"
+            }
+          },
+          "required": [
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string"
+            },
+            "permalink": {
+              "type": "string",
+              "format": "uri"
+            }
+          },
+          "required": [
+            "post_id",
+            "permalink"
+          ]
+        }
+      },
+      {
+        "name": "reply",
+        "title": "Reply",
+        "description": "Answers a post.",
+        "repeatable": false,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post to answer"
+            },
+            "text": {
+              "type": "string",
+              "minLength": 1
+            }
+          },
+          "required": [
+            "post_id",
+            "text"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string"
+            },
+            "permalink": {
+              "type": "string",
+              "format": "uri"
+            }
+          },
+          "required": [
+            "post_id",
+            "permalink"
+          ]
+        }
+      },
+      {
+        "name": "delete_post",
+        "title": "Delete a post",
+        "description": "Deletes one of the account’s own posts.",
+        "repeatable": true,
+        "input_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string",
+              "pattern": "^\\d{1,19}$",
+              "description": "Id of the post"
+            }
+          },
+          "required": [
+            "post_id"
+          ],
+          "additionalProperties": false
+        },
+        "output_schema": {
+          "type": "object",
+          "properties": {
+            "post_id": {
+              "type": "string"
+            },
+            "deleted": {
+              "type": "boolean",
+              "const": true
+            }
+          },
+          "required": [
+            "post_id",
+            "deleted"
+          ]
+        }
+      }
+    ]
   }
 ]$json$::jsonb);

@@ -181,7 +181,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.invite_member(uuid, text, text)',
   ],
   service_role: [
-    'public.acquire_request(text, numeric, integer, numeric)',
+    'public.acquire_request(text, numeric, integer, numeric, jsonb, integer)',
     'public.answer_wake(text)',
     'public.apply_records(uuid, text, jsonb, jsonb, text)',
     'public.begin_action(uuid, text, text, text, uuid, uuid)',

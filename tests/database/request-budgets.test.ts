@@ -14,6 +14,13 @@ const acquire = (key: string, perSecond = 1000, burst = 1) =>
     p_requests_per_second: perSecond,
     p_burst: burst,
   })
+const acquireWith = (key: string, more: Record<string, unknown>) =>
+  call<Turn>('service_role', 'acquire_request', {
+    p_key: key,
+    p_requests_per_second: 1000,
+    p_burst: 1,
+    ...more,
+  })
 const report = (key: string, outcome: string, retryAfterMs: number | null = null) =>
   call('service_role', 'report_request', {
     p_key: key,
@@ -90,6 +97,77 @@ describe('the rate', () => {
 
     expect((await acquire(busy, 0.1)).wait_ms).toBeGreaterThan(20_000)
     expect((await acquire(idle, 0.1)).wait_ms).toBe(0)
+  })
+})
+
+describe('a turn that is too far away', () => {
+  it('is told and not taken: whoever waits for less loses nothing by the question', async () => {
+    const key = randomUUID()
+    const slowly = (maxWaitMs: number) =>
+      acquireWith(key, { p_requests_per_second: 0.1, p_max_wait_ms: maxWaitMs })
+    await slowly(0)
+
+    const refused = []
+    for (let time = 0; time < 5; time++) refused.push((await slowly(5_000)).wait_ms)
+    const taken = await slowly(20_000)
+    const behind = await slowly(30_000)
+
+    for (const wait of refused) expect(wait).toBeGreaterThan(9_000)
+    expect(taken.wait_ms).toBeLessThanOrEqual(10_000)
+    expect(behind.wait_ms).toBeGreaterThan(19_000)
+  })
+
+  it('is not the probe of an open circuit', async () => {
+    const key = randomUUID()
+    await failTimes(key, 5)
+    await letPass(key, 31)
+    await admin`
+      update private.request_budgets set blocked_until = clock_timestamp() + interval '1 minute'
+      where key = ${key}`
+
+    const refused = await acquireWith(key, { p_max_wait_ms: 1_000 })
+    const probe = await acquireWith(key, { p_max_wait_ms: 90_000 })
+
+    expect([refused.circuit, probe.circuit]).toEqual(['closed', 'half_open'])
+  })
+})
+
+describe('a further limit', () => {
+  const further = (key: string) => ({ key: `${key}:search`, requests_per_second: 0.1, burst: 2 })
+
+  it('holds the calls that name it, and no others', async () => {
+    const key = randomUUID()
+
+    const named = []
+    for (let turn = 0; turn < 4; turn++) {
+      named.push((await acquireWith(key, { p_limit: further(key) })).wait_ms)
+    }
+    const other = await acquireWith(key, {})
+
+    expect(named.slice(0, 2).every((wait) => wait < 100)).toBe(true)
+    expect(named[2]).toBeGreaterThan(9_000)
+    expect(named[3]).toBeGreaterThan(19_000)
+    expect(other.wait_ms).toBeLessThan(100)
+  })
+
+  it('whose turn is too far away takes none of the account either', async () => {
+    const key = randomUUID()
+    const slow = { p_requests_per_second: 0.5, p_burst: 3, p_max_wait_ms: 1_000 }
+    for (let turn = 0; turn < 2; turn++) await acquireWith(key, { ...slow, p_limit: further(key) })
+
+    for (let time = 0; time < 5; time++) await acquireWith(key, { ...slow, p_limit: further(key) })
+
+    expect((await acquireWith(key, slow)).wait_ms).toBe(0) // the third of its burst
+    expect((await acquireWith(key, slow)).wait_ms).toBeGreaterThan(1_000)
+  })
+
+  it('that the platform throttled pauses its own calls only', async () => {
+    const key = randomUUID()
+    await acquireWith(key, { p_limit: further(key) })
+    await report(`${key}:search`, 'throttled', 30_000)
+
+    expect((await acquireWith(key, { p_limit: further(key) })).wait_ms).toBeGreaterThan(29_000)
+    expect((await acquireWith(key, {})).wait_ms).toBeLessThan(100)
   })
 })
 

@@ -13,7 +13,8 @@ const DELTA = '/product/product_list/lastUpdated/after/'
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$/
 
 export type TreezRoutes = {
-  dispensary: string
+  /** Stores that share the catalog. */
+  dispensaries: readonly string[]
   clientId: string
   certificateId: string
   catalog: Catalog
@@ -24,14 +25,16 @@ export type TreezRoutes = {
 
 export function answerTreez(request: SimulatorRequest, parts: TreezRoutes): SimulatorAnswer {
   const path = request.url.pathname
-  const v2 = `/v2.0/dispensary/${parts.dispensary}`
-  const v3 = `/dispensary/v3/${parts.dispensary}`
+  const base = (prefix: string) =>
+    parts.dispensaries.map((name) => prefix + name).find((base) => path.startsWith(`${base}/`))
+  const v2 = base('/v2.0/dispensary/')
+  const v3 = base('/dispensary/v3/')
 
   if (path === '/service/jwt-validation') {
     return validateSignedToken(request, parts)
   }
-  const version = path.startsWith(`${v2}/`) ? v2 : path.startsWith(`${v3}/`) ? v3 : null
-  if (version === null) return failure('NOT_FOUND', 'No such dispensary', 404)
+  const version = v2 ?? v3
+  if (version === undefined) return failure('NOT_FOUND', 'No such dispensary', 404)
   if (!parts.limit.take(version === v2 ? parts.clientId : parts.certificateId)) {
     // No Retry-After: Treez documents none.
     return failure('TOO_MANY_REQUESTS', 'Request limit exceeded', 429)
@@ -138,7 +141,7 @@ function validateSignedToken(request: SimulatorRequest, parts: TreezRoutes): Sim
       permissions: {
         organization: [{
           permissions: ['READ_PRODUCT'],
-          dispensaries: [parts.dispensary],
+          dispensaries: parts.dispensaries,
         }],
       },
       rateLimit: { limit: 30, remaining: 29, reset: 1, allowed: true },

@@ -26,8 +26,29 @@ describe('the request budget in Postgres', () => {
         p_requests_per_second: 4,
         p_burst: 20,
         p_cost: 1,
+        p_limit: null,
+        p_max_wait_ms: null,
       }],
     ])
+  })
+
+  it('takes it out of a further limit in the same call, if it can be had in time', async () => {
+    const db = recordingDatabase({ wait_ms: 0, circuit: 'closed' })
+    const budget = databaseBudget(db, 'acme:shop', { requestsPerSecond: 4, burst: 20 }, {
+      search: { requestsPerSecond: 1, burst: 2 },
+    })
+
+    await budget.acquire({ limit: 'search', cost: 3, maxWaitMs: 60_000 })
+
+    expect(db.calls.map(([, args]) => args)).toEqual([{
+      p_key: 'acme:shop',
+      p_requests_per_second: 4,
+      p_burst: 20,
+      p_cost: 3,
+      p_limit: { key: 'acme:shop:search', requests_per_second: 1, burst: 2 },
+      p_max_wait_ms: 60_000,
+    }])
+    await expect(budget.acquire({ limit: 'no-such' })).rejects.toThrow('no limit "no-such"')
   })
 
   it('reports how a call went, with whole milliseconds or none', async () => {

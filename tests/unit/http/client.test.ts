@@ -632,6 +632,36 @@ describe('the request budget', () => {
     expect(reports).toEqual([]) // a good call costs one round trip
   })
 
+  it('gives another turn to whoever slept through theirs: what woke together would call together', async () => {
+    const server = await loopbackServer(answering(200))
+    const { budget } = scriptedBudget({ wait_ms: 240, circuit: 'closed' }, {
+      wait_ms: 110,
+      circuit: 'closed',
+    })
+    const { client, clock } = testClient({ budget })
+    const sleep = clock.sleep
+    const lateBy = [30_000, 100]
+    clock.sleep = async (ms, signal) => {
+      await sleep(ms, signal)
+      clock.advance(lateBy.shift()!)
+    }
+
+    await client.send({ url: server.url })
+
+    expect(clock.slept).toEqual([240, 110])
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('is told how long we would wait at most, so that no turn is taken in vain', async () => {
+    const server = await loopbackServer(answering(200))
+    const { budget } = scriptedBudget(closed)
+    const acquire = vi.spyOn(budget, 'acquire')
+
+    await testClient({ budget, maxRetryAfterMs: 5_000 }).client.send({ url: server.url })
+
+    expect(acquire).toHaveBeenCalledWith(expect.objectContaining({ maxWaitMs: 5_000 }))
+  })
+
   it('that asks for a longer wait than allowed ends the call at once', async () => {
     const server = await loopbackServer(answering(200))
     const { budget } = scriptedBudget({ wait_ms: 60_001, circuit: 'closed' })

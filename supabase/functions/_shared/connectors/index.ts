@@ -6,12 +6,14 @@ import { gmail } from './gmail.ts'
 import { hubspot } from './hubspot.ts'
 import { jsonFeed } from './json-feed.ts'
 import { leafly } from './leafly.ts'
+import { linkedin } from './linkedin.ts'
 import { mailchimp } from './mailchimp.ts'
 import { salesforce } from './salesforce.ts'
 import { shopify } from './shopify.ts'
 import { slack } from './slack.ts'
 import { stripe } from './stripe.ts'
 import { treez } from './treez.ts'
+import { x } from './x.ts'
 
 export const connectors: readonly Connector[] = [
   airtable,
@@ -20,12 +22,14 @@ export const connectors: readonly Connector[] = [
   hubspot,
   jsonFeed,
   leafly,
+  linkedin,
   mailchimp,
   salesforce,
   shopify,
   slack,
   stripe,
   treez,
+  x,
 ]
 
 export function findConnector(slug: string): Connector | undefined {

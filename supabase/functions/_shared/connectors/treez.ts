@@ -7,6 +7,7 @@ import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure } from './define-connector.ts'
 import { secret, signedRequest, tokenExchange } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
+import { perWindow } from './vocabulary/rate-limit.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
 
@@ -147,7 +148,7 @@ export const treez = defineConnector({
   },
 
   // One client id serves every store of a partner, and the limit counts by client id.
-  rateLimit: { requestsPerSecond: 10, burst: 5 },
+  rateLimit: perWindow({ requests: 10, seconds: 1 }),
   budgetKey: ({ credentials }) =>
     `treez:${fingerprint(String(credentials.client_id ?? credentials.certificate_id))}`,
   accountId: ({ settings }) => settings.dispensary.toLowerCase(),

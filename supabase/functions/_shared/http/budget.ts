@@ -2,6 +2,7 @@
 //
 // Budget and circuit are rows in Postgres: an Edge Function may not live to see the next call, and
 // several may call the same account at once.
+import type { RateLimit } from '../connectors/vocabulary/rate-limit.ts'
 import type { Database } from '../platform/database.ts'
 
 /** `wait_ms` before sending; `retry_after_ms` until an open circuit lets one call through again. */
@@ -18,7 +19,12 @@ export type Outcome = 'success' | 'failure' | 'throttled'
  * What a request takes: `cost` turns (1 when not said), and as many of a further limit by its name. What
  * follows a colon in the name is counted apart: `post:general` and `post:random` each have all of `post`.
  */
-export type Turn = { limit?: string; cost?: number }
+export type Turn = {
+  limit?: string
+  cost?: number
+  /** A turn further away than this is told, not taken: whoever does not wait for it must not use it up. */
+  maxWaitMs?: number
+}
 
 export interface RequestBudget {
   /** Takes one request out of the budget. */
@@ -26,8 +32,6 @@ export interface RequestBudget {
   /** @param limit The further limit that throttled. */
   report(outcome: Outcome, retry_after_ms?: number, limit?: string): Promise<void>
 }
-
-type RateLimit = { requestsPerSecond: number; burst: number }
 
 /**
  * The budget of one account in Postgres.
@@ -41,21 +45,22 @@ export function databaseBudget(
   rateLimit: RateLimit,
   limits: Record<string, RateLimit> = {},
 ): RequestBudget {
-  const acquire = (key: string, limit: RateLimit, cost: number) =>
-    db.call<Grant>('acquire_request', {
-      p_key: key,
-      p_requests_per_second: limit.requestsPerSecond,
-      p_burst: limit.burst,
-      p_cost: cost,
-    })
   return {
-    async acquire({ limit, cost = 1 } = {}) {
-      const grant = await acquire(key, rateLimit, cost)
-      if (limit === undefined || grant.circuit === 'open') return grant
-      const further = limits[limit.split(':', 1)[0]!]
-      if (!further) throw new TypeError(`${key} has no limit "${limit}"`)
-      const narrower = await acquire(`${key}:${limit}`, further, cost)
-      return { ...grant, wait_ms: Math.max(grant.wait_ms, narrower.wait_ms) }
+    async acquire({ limit, cost = 1, maxWaitMs } = {}) {
+      const further = limit === undefined ? null : limits[limit.split(':', 1)[0]!]
+      if (further === undefined) throw new TypeError(`${key} has no limit "${limit}"`)
+      return await db.call<Grant>('acquire_request', {
+        p_key: key,
+        p_requests_per_second: rateLimit.requestsPerSecond,
+        p_burst: rateLimit.burst,
+        p_cost: cost,
+        p_limit: further && {
+          key: `${key}:${limit}`,
+          requests_per_second: further.requestsPerSecond,
+          burst: further.burst,
+        },
+        p_max_wait_ms: maxWaitMs ?? null,
+      })
     },
     report: async (outcome, retry_after_ms, limit) => {
       const throttled = outcome === 'throttled' && limit !== undefined

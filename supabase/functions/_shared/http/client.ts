@@ -51,6 +51,9 @@ const NOT_SENT = new Set<ErrorCode>([
   'unavailable',
 ])
 
+/** A turn that is used later than this belongs to the calls after it. */
+const LATE_MS = 100
+
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const {
     fetch = globalThis.fetch,
@@ -72,22 +75,31 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     { limit, cost }: HttpRequest,
   ): Promise<Grant['circuit']> {
     if (!budget) return 'closed'
-    const grant = await budget.acquire({ limit, cost })
-    const retryAfterMs = grant.retry_after_ms ?? undefined
-    if (grant.circuit === 'open') {
-      throw new AppError('circuit_open', {
-        detail: `Calls to ${host} are paused after repeated failures.`,
-        retryAfterMs,
-      })
+    for (;;) {
+      const askedAt = clock.now().getTime()
+      const grant = await budget.acquire({ limit, cost, maxWaitMs: maxRetryAfterMs })
+      const retryAfterMs = grant.retry_after_ms ?? undefined
+      if (grant.circuit === 'open') {
+        throw new AppError('circuit_open', {
+          detail: `Calls to ${host} are paused after repeated failures.`,
+          retryAfterMs,
+        })
+      }
+      if (grant.wait_ms > maxRetryAfterMs) {
+        throw new AppError('provider_rate_limited', {
+          detail: `The account's budget at ${host} is used up for now.`,
+          retryAfterMs: grant.wait_ms,
+        })
+      }
+      if (grant.wait_ms === 0) return grant.circuit
+      // counted from the middle of the question: an answer that was long on its way moves no turn
+      const turnAt = (askedAt + clock.now().getTime()) / 2 + grant.wait_ms
+      await clock.sleep(Math.max(0, Math.ceil(turnAt - clock.now().getTime())), signal)
+      // Slept through it, as a process that was frozen does: everybody who woke with us would call at once.
+      if (grant.circuit !== 'closed' || clock.now().getTime() - turnAt <= LATE_MS) {
+        return grant.circuit
+      }
     }
-    if (grant.wait_ms > maxRetryAfterMs) {
-      throw new AppError('provider_rate_limited', {
-        detail: `The account's budget at ${host} is used up for now.`,
-        retryAfterMs: grant.wait_ms,
-      })
-    }
-    if (grant.wait_ms > 0) await clock.sleep(grant.wait_ms, signal)
-    return grant.circuit
   }
 
   async function report(

@@ -6,6 +6,9 @@ export type RateLimit = { requestsPerSecond: number; burst: number }
 /** By the names that calls use. */
 export type Limits = Record<string, RateLimit>
 
+/** Calls that left evenly may arrive closer together than they left: by so much they are spread wider. */
+const TRANSIT_SECONDS = 0.05
+
 /**
  * A rate by which no span of `seconds` sees more than `requests`. What may come at once is taken off what
  * comes evenly: a burst on top of the full rate would exceed the window it falls into.
@@ -13,5 +16,5 @@ export type Limits = Record<string, RateLimit>
 export function perWindow(
   { requests, seconds, burst = 1 }: { requests: number; seconds: number; burst?: number },
 ): RateLimit {
-  return { requestsPerSecond: (requests - burst) / seconds, burst }
+  return { requestsPerSecond: (requests - burst) / (seconds + TRANSIT_SECONDS), burst }
 }
