@@ -6,14 +6,12 @@ import { startHubSpotSimulator } from './hubspot.ts'
 import { startJsonFeedSimulator } from './json-feed.ts'
 import { startLeaflySimulator } from './leafly.ts'
 import { startLinkedInSimulator } from './linkedin.ts'
-import { startLinkedInSimulator } from './linkedin.ts'
 import { startMailchimpSimulator } from './mailchimp.ts'
 import { startSalesforceSimulator } from './salesforce.ts'
 import { startShopifySimulator } from './shopify.ts'
 import { startSlackSimulator } from './slack.ts'
 import { startStripeSimulator } from './stripe.ts'
 import { startTreezSimulator, type TreezSimulator } from './treez.ts'
-import { startXSimulator } from './x.ts'
 import { startXSimulator } from './x.ts'
 
 export type SimulatedPlatform = {
@@ -39,13 +37,11 @@ export const PLATFORMS: Record<string, (port: number) => Promise<SimulatedPlatfo
   hubspot: (port) => startHubSpotSimulator({ port }),
   leafly: (port) => startLeaflySimulator({ port }),
   linkedin: (port) => startLinkedInSimulator({ port }),
-  linkedin: (port) => startLinkedInSimulator({ port }),
   mailchimp: (port) => startMailchimpSimulator({ port }),
   salesforce: (port) => startSalesforceSimulator({ port }),
   shopify: (port) => startShopifySimulator({ port }),
   slack: (port) => startSlackSimulator({ port }),
   stripe: (port) => startStripeSimulator({ port }),
-  x: (port) => startXSimulator({ port }),
   x: (port) => startXSimulator({ port }),
 }
 
