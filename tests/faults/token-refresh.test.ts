@@ -160,7 +160,7 @@ describe('a refresh that fails', () => {
       await caller.ask({ kind: 'go' })
       const [held] = await account.admin<{ pause: number }[]>`
         update private.oauth_grants as grants set next_refresh_at = now(),
-          failures_counted_since = failures_counted_since - (before.next_refresh_at - now())
+          failures_counted_since = before.failures_counted_since - (before.next_refresh_at - now())
         from private.oauth_grants as before
         where grants.integration_id = before.integration_id and grants.integration_id = ${account.setup.integrationId}
         returning extract(epoch from before.next_refresh_at - now())::int as pause`

@@ -1,5 +1,6 @@
 // Many processes that need one account's token at the same moment, and may be killed in the middle.
 import { type ChildProcess, fork } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CallerSetup, Order, Told } from './caller.ts'
 
@@ -11,7 +12,11 @@ export type Caller = {
 
 export async function startCaller(setup: CallerSetup): Promise<Caller> {
   const child = fork(join(import.meta.dirname, 'caller.ts'), [], {
-    env: { ...process.env, CALLER: JSON.stringify(setup) },
+    env: {
+      ...process.env,
+      CALLER: JSON.stringify(setup),
+      NODE_COMPILE_CACHE: join(tmpdir(), 'plugboard-callers'), // half of what a start costs
+    },
     execArgv: ['--max-old-space-size=64'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
