@@ -6,6 +6,7 @@ import { printReport } from './print-report.ts'
 
 /** Each benchmark is one module; it is loaded only when it is asked for. */
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
+  refresh: async () => (await import('./refresh.ts')).refresh,
   'rate-limit': async () => (await import('./rate-limit.ts')).rateLimit,
   sync: async () => (await import('./sync.ts')).sync,
 }
