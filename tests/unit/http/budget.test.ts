@@ -72,9 +72,8 @@ describe('the request budget in Postgres', () => {
     await budget.acquire({ limit: 'post:C1' })
     await budget.report('throttled', 1_000, 'post:C2')
 
-    expect(db.calls.map(([, args]) => [args['p_key'], args['p_requests_per_second']])).toEqual([
-      ['slack:T1', 9],
-      ['slack:T1:post:C1', 1],
+    expect(db.calls.map(([, args]) => [args['p_key'], args['p_limit']])).toEqual([
+      ['slack:T1', { key: 'slack:T1:post:C1', requests_per_second: 1, burst: 1 }],
       ['slack:T1:post:C2', undefined],
     ])
     await expect(budget.acquire({ limit: 'read:C1' })).rejects.toThrow('has no limit')
