@@ -214,6 +214,7 @@ describe('the environment', () => {
       'FROM_SHELL',
       'MY_SECRET',
       'PLUGBOARD_ALLOW_PRIVATE_NETWORKS',
+      'PLUGBOARD_RETURN_URLS',
       'PLUGBOARD_WORKER_TOKEN',
       'SB_EXECUTION_ID',
       'SB_REGION',
