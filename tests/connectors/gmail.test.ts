@@ -425,17 +425,34 @@ describe('what changed in a mailbox', () => {
     expect(outcomes(records)).toEqual([[id, 'here']])
   })
 
-  it('says nothing of what came and went in between', async () => {
+  it('says that what came and went in between is gone, and never shows it', async () => {
     const { account, google } = await setUp({ messages: 2 })
     const { bookmark } = await sync(account)
-    google.control.remove(ADA, google.control.deliver(ADA))
-    google.control.deliver(ADA, { labelIds: ['DRAFT'] })
-    google.control.deliver(ADA, { labelIds: ['SPAM'] })
+    const removed = google.control.deliver(ADA)
+    google.control.remove(ADA, removed)
+    const draft = google.control.deliver(ADA, { labelIds: ['DRAFT'] })
+    const spam = google.control.deliver(ADA, { labelIds: ['SPAM'] })
 
     const { records } = await sync(account, bookmark)
 
-    expect(records).toEqual([])
+    expect(outcomes(records)).toEqual([[removed, 'gone'], [draft, 'gone'], [spam, 'gone']])
   })
+
+  it.each(['trash', 'remove'] as const)(
+    'ends what a run that failed had stored, though it came after the bookmark: %s',
+    async (way) => {
+      const { account, google } = await setUp({ messages: 2 })
+      const { bookmark } = await sync(account)
+      const id = google.control.deliver(ADA)
+      const failed = await sync(account, bookmark) // stored, but its bookmark is not kept
+      google.control[way](ADA, id)
+
+      const { records } = await sync(account, bookmark)
+
+      expect(outcomes(failed.records)).toEqual([[id, 'here']])
+      expect(outcomes(records)).toEqual([[id, 'gone']])
+    },
+  )
 
   it('is no longer known after a week (404): everything is read again', async () => {
     const { account, google } = await setUp({ messages: 3 })

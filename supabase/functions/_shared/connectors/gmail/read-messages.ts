@@ -61,10 +61,10 @@ export async function readHistory(context: Reading): Promise<ReadResult> {
   const living = now.filter(({ deleted }) => !deleted)
   const found = await readMessages(context.all, living.map(({ id }) => id))
   const messages = new Map(living.map(({ id }, index) => [id, found[index]]))
-  const records = now.flatMap(({ id, deleted, isNew }) => {
+  const records = now.map(({ id, deleted }) => {
     const message = deleted ? null : messages.get(id) ?? null
-    if (message !== null && isSynced(message, settings)) return [message]
-    return isNew ? [] : [{ id, gone: true }] // what came and went in between was never here
+    // also where it came since the bookmark: a run that failed may have stored it, and left the bookmark
+    return message !== null && isSynced(message, settings) ? message : { id, gone: true }
   })
 
   const nextPage = page ? textAt(page.body, 'nextPageToken') : place.next
@@ -83,7 +83,7 @@ export async function readHistory(context: Reading): Promise<ReadResult> {
   }
 }
 
-type Change = { id: string; deleted: boolean; isNew: boolean }
+type Change = { id: string; deleted: boolean }
 
 /** Where a run is in the history: a page of it, or messages of one that are still to be read. */
 type HistoryPlace = {
@@ -120,8 +120,8 @@ function changesOf(body: unknown): Change[] {
       for (const change of listAt(entry, kind) ?? []) {
         const id = textAt(change, 'message.id')
         if (id === undefined) continue
-        const known = changes.get(id) ?? { id, deleted: false, isNew: kind === 'messagesAdded' }
-        changes.set(id, { ...known, deleted: known.deleted || kind === 'messagesDeleted' })
+        const deleted = changes.get(id)?.deleted || kind === 'messagesDeleted'
+        changes.set(id, { id, deleted })
       }
     }
   }
