@@ -284,6 +284,18 @@ as $$
   select (array['1 minute', '5 minutes', '15 minutes', '1 hour', '4 hours', '1 day']::interval[])[least(failure_count, 6)];
 $$;
 
+-- Beginnings of the ids that a complete scan has read in full. Null: it read all of them.
+create function private.covered_ids(progress jsonb)
+returns text[]
+language sql
+immutable
+set search_path = ''
+as $$
+  select case when jsonb_typeof(progress -> 'covers') = 'array' then
+    array(select jsonb_array_elements_text(progress -> 'covers'))
+  end;
+$$;
+
 -- Ends a run; a success with refused records is partial. Success and partial move the stream's cursor and
 -- clear the integration's failures; the third failure in a row, or one that only the owner can mend, puts
 -- the integration into error.
@@ -295,6 +307,7 @@ set search_path = ''
 as $$
 declare
   run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
+  covers text[] := private.covered_ids(run.progress);
   log public.sync_logs;
   integration public.integrations;
 begin
@@ -355,7 +368,8 @@ begin
   if p_status = 'success' and log.mode = 'full' then
     update public.sync_errors as refused set resolved_at = now(), resolution = 'gone'
     where refused.integration_id = run.integration_id and refused.stream = run.stream
-      and refused.resolved_at is null and refused.last_seen_at < log.started_at;
+      and refused.resolved_at is null and refused.last_seen_at < log.started_at
+      and (covers is null or refused.source_id ^@ any (covers));
   end if;
 
   -- someone may have waited behind this run

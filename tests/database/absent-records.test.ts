@@ -50,14 +50,14 @@ const deleteAbsent = (run: ClaimedRun, sourceIds: string[], needsTwoScans = fals
 async function scan(
   integrationId: string,
   seen: ProductRecord[],
-  options: { allowMassDelete?: boolean; refused?: object[] } = {},
+  options: { allowMassDelete?: boolean; refused?: object[]; progress?: object } = {},
 ): Promise<ClaimedRun> {
   const run = await openRun(database, integrationId, {
     mode: 'full',
     allowMassDelete: options.allowMassDelete ?? false,
   })
   await writePage(database, run, seen, {
-    progress: { scanning: true, scan_started_at: scanStartedAt },
+    progress: { scanning: true, scan_started_at: scanStartedAt, ...options.progress },
     refused: (options.refused ?? []) as Record<string, unknown>[],
   })
   return run
@@ -157,6 +157,44 @@ describe('what a full run did not see', () => {
     })
 
     expect(await listAbsent(run)).toMatchObject({ live: 3, absent: 2, source_ids: ['2', '4'] })
+  })
+
+  it('does not include what lies outside the parts that were read, nor counts it for the guard', async () => {
+    const [here, left] = [ids(20, 'C1:'), ids(20, 'C2:')]
+    const list = async (covers: string[] | null, seen: string[]) => {
+      const id = await createHolding([...here, ...left, 'C10:000'])
+      const run = await scan(id, products(seen), { progress: { covers } })
+      const absent = await listAbsent(run)
+      await finishRun(database, run)
+      return absent
+    }
+
+    expect(await list(['C1:'], here.slice(1))).toMatchObject({
+      live: 20,
+      absent: 1,
+      held: false,
+      source_ids: ['C1:000'],
+    })
+    expect(await list(['C1:'], [])).toMatchObject({ live: 20, absent: 20, held: true })
+    expect(await list([], here)).toMatchObject({ live: 0, absent: 0, held: false, source_ids: [] })
+    expect(await list(['C1:', 'C2:', 'C10:'], here.slice(1))).toMatchObject({ absent: 22 })
+    expect(await list(null, here.slice(1))).toMatchObject({ live: 41, absent: 22, held: true })
+  })
+
+  it('leaves a refused record open that lies outside the parts that were read', async () => {
+    const id = await createHolding(['C1:1'])
+    const first = await scan(id, [], { refused: [refusedRecord('C1:2'), refusedRecord('C2:2')] })
+    await finishRun(database, first)
+
+    const second = await scan(id, products(['C1:1']), { progress: { covers: ['C1:'] } })
+    await finishRun(database, second)
+
+    const errors = await admin`
+      select source_id, resolution from public.sync_errors where integration_id = ${id} order by 1`
+    expect(errors).toEqual([
+      { source_id: 'C1:2', resolution: 'gone' },
+      { source_id: 'C2:2', resolution: null },
+    ])
   })
 
   it('does not include what is deleted already', async () => {

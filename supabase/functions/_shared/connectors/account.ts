@@ -44,6 +44,10 @@ export type Page = {
   bookmark?: Place
   /** Records from before this, RFC 3339, are out of a complete read's reach. */
   reachesBackTo?: string
+  /** Beginnings of the ids that are now read in full; not given by any page: all of them. */
+  covers?: string[]
+  /** What cannot be read and was passed over, for people. */
+  passedOver?: string[]
 }
 
 /** Sends one call as the account. */

@@ -12,7 +12,8 @@ export type SyncType = z.infer<typeof SyncType>
 
 /**
  * `partial`: finished, but a person should look. `error.code` says at what: `invalid_record` (records were
- * refused and wait in `sync_errors`) or `mass_delete_held` (deletions wait for a yes).
+ * refused and wait in `sync_errors`), `mass_delete_held` (deletions wait for a yes) or `provider_not_found` (a part
+ * of the account, such as a channel, cannot be read and was passed over).
  */
 export const SyncStatus = z.enum(['queued', 'running', 'success', 'partial', 'failed'])
 export type SyncStatus = z.infer<typeof SyncStatus>

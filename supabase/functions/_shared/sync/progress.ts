@@ -22,6 +22,10 @@ export const SyncProgress = z.object({
   new_bookmark: z.record(z.string(), z.unknown()).nullable().default(null),
   /** What a full run could not reach: records from before this. Null: it reaches all of them. */
   reaches_back_to: z.string().nullable().default(null),
+  /** Beginnings of the ids a full run has read in full; records of others are not looked for. Null: it reads all. */
+  covers: z.array(z.string()).nullable().default(null),
+  /** What the run could not read and passed over, for people. */
+  passed_over: z.array(z.string()).default([]),
   /** The newest `source_updated_at` seen. */
   watermark: z.string().nullable().default(null),
   /** The stream had no rows when the run began, so there is nothing to compare with. */

@@ -11,6 +11,7 @@ import type { Outside } from '../platform/outside.ts'
 import { type ClaimedRun, finishRun, releaseRun, restartRun } from './claimed-run.ts'
 import { deleteAbsent } from './delete-absent.ts'
 import { Collector } from './map-page.ts'
+import { describePassedOver } from './passed-over.ts'
 import type { SyncProgress } from './progress.ts'
 import type { SliceBudget } from './slice-budget.ts'
 import { writeBatch } from './write-batch.ts'
@@ -163,7 +164,17 @@ async function work(job: Work): Promise<SliceOutcome> {
         }
       }
     }
-    return { kind: 'finished', log: await finishRun(db, run, 'success') }
+    const passedOver = describePassedOver(run)
+    if (passedOver) {
+      job.outside.log.warn('parts passed over', {
+        sync_log_id: run.sync_log_id,
+        reason: passedOver.message,
+      })
+    }
+    return {
+      kind: 'finished',
+      log: await finishRun(db, run, passedOver ? 'partial' : 'success', passedOver),
+    }
   }
   await releaseRun(db, run)
   return { kind: 'released' }
@@ -198,6 +209,8 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
         watermark,
         new_bookmark: page.bookmark ?? place.new_bookmark,
         reaches_back_to: page.reachesBackTo ?? place.reaches_back_to,
+        covers: page.covers ? [...place.covers ?? [], ...page.covers] : place.covers,
+        passed_over: [...place.passed_over, ...page.passedOver ?? []],
         cursor: page.next,
         phase: page.next ? 'pages' : run.mode === 'full' ? 'absent' : 'done',
       }

@@ -88,6 +88,14 @@ export type ReadResult = {
    * is out of reach, not gone. The newest given counts.
    */
   reachesBackTo?: string
+  /**
+   * Where a complete read may leave a part of the stream out: beginnings of the ids it has read in full
+   * (`C01:`). An absent record whose id begins otherwise was not looked at, and is not gone. Those of all
+   * pages count together; not given by any page: everything was read.
+   */
+  covers?: string[]
+  /** What should have been read and cannot be, for people (`channel C01`). The run ends as partial and says so. */
+  passedOver?: string[]
   total?: number
 }
 
