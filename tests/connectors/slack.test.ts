@@ -221,6 +221,8 @@ async function sync(account: Account, bookmark: Place | null = null) {
     records: pages.flatMap(({ records }) => records) as Record<string, unknown>[],
     bookmark: pages.at(-1)!.bookmark ?? null,
     reachesBackTo: pages.findLast((page) => page.reachesBackTo)?.reachesBackTo,
+    covers: pages[0]!.covers && pages.flatMap((page) => page.covers ?? []),
+    passedOver: pages.flatMap((page) => page.passedOver ?? []),
   }
 }
 
@@ -241,7 +243,7 @@ describe('a workspace read for the first time', () => {
     const reply = host.control.post('acme', first, { text: 'Yes', thread_ts: ts! })
     host.control.setMembership('acme', third, false)
 
-    const { records, bookmark, reachesBackTo } = await sync(account)
+    const { records, bookmark, reachesBackTo, covers, passedOver } = await sync(account)
 
     const expected = [first, second].flatMap((id) =>
       acme.channels.get(id)!.messages.map((message) => `${id}:${message.ts}`)
@@ -260,6 +262,7 @@ describe('a workspace read for the first time', () => {
       [second]: acme.channels.get(second)!.messages.at(-1)!.ts,
     })
     expect(reachesBackTo).toBe('2026-10-21T09:00:00.000Z')
+    expect([covers, passedOver]).toEqual([[`${first}:`, `${second}:`], []])
   })
 
   it('asks for each name once, however often somebody writes', async () => {
@@ -285,16 +288,60 @@ describe('a workspace read for the first time', () => {
     expect(names.length).toBeLessThanOrEqual(3)
   })
 
-  it('passes over a channel the bot is not in, and takes none of its messages for gone', async () => {
+  it('passes over a channel the bot is not in, says so, and covers the others as ever', async () => {
     const { host, open, first, second } = await setUp()
     host.control.setMembership('acme', first, false)
     const { account } = open('acme', { settings: { channels: [first, 'C0NOBODY', second] } })
 
-    const { records, reachesBackTo } = await sync(account)
+    const { records, reachesBackTo, covers, passedOver } = await sync(account)
 
     expect(new Set(records.map((raw) => raw.channel))).toEqual(new Set([second]))
     expect(records).toHaveLength(40)
-    expect(reachesBackTo).toBe('2026-11-20T09:00:00.000Z')
+    expect(reachesBackTo).toBe('2026-10-21T09:00:00.000Z')
+    expect(covers).toEqual([`${second}:`])
+    expect(passedOver).toEqual([`channel ${first}`, 'channel C0NOBODY'])
+  })
+
+  it('covers nothing where the bot is in no channel', async () => {
+    const { account, host, first, second, third } = await setUp()
+    for (const id of [first, second, third]) host.control.setMembership('acme', id, false)
+
+    expect(await sync(account)).toMatchObject({ records: [], covers: [], passedOver: [] })
+  })
+
+  it('does not cover a channel one of whose threads went while it was read', async () => {
+    const { account, host, acme, first, second } = await setUp({ channels: 2 })
+    const ts = acme.channels.get(first)!.messages.at(-1)!.ts
+    host.control.post('acme', first, { text: 'Reply', thread_ts: ts })
+    host.control.setFault({
+      kind: 'status',
+      status: 200,
+      path: '/conversations.replies',
+      body: JSON.stringify({ ok: false, error: 'thread_not_found' }),
+    })
+
+    const { covers, passedOver } = await sync(account)
+
+    expect([covers, passedOver]).toEqual([[`${second}:`], []])
+  })
+
+  it('follows edits of what was posted to a channel; edits of replies wait for a full sync', async () => {
+    const { account, host, acme, clock, first } = await setUp({ channels: 1 })
+    const ts = acme.channels.get(first)!.messages.at(-1)!.ts
+    const reply = host.control.post('acme', first, { text: 'Reply', thread_ts: ts })
+    clock.advance(60_000)
+    host.control.post('acme', first, { text: 'Newer' })
+    const { bookmark } = await sync(account)
+    host.control.edit('acme', first, ts, 'Edited')
+    host.control.edit('acme', first, reply, 'Edited too')
+
+    const delta = await sync(account, bookmark)
+    const whole = await sync(account)
+
+    const edited = ({ records }: typeof delta) =>
+      records.filter((raw) => String(raw.text).startsWith('Edited')).map((raw) => raw.ts)
+    expect(edited(delta)).toEqual([ts])
+    expect(edited(whole)).toEqual([ts, reply])
   })
 
   it('reaches far enough back that no reply within its days can be missed', async () => {

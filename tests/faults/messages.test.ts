@@ -42,7 +42,8 @@ async function connected() {
       select source_id from public.messages
       where integration_id = ${id} and deleted_at is not null order by 1`)
       .map((row) => row['source_id'] as string)
-  return { platform, id, sync, gone, channel: [...platform.workspace('acme').channels.keys()][0]! }
+  const [channel, other] = [...platform.workspace('acme').channels.keys()] as [string, string]
+  return { platform, id, sync, gone, channel, other }
 }
 
 describe('a Slack workspace in our tables', () => {
@@ -85,17 +86,44 @@ describe('a Slack workspace in our tables', () => {
     expect(delta.fetched_count).toBeLessThan(60)
   })
 
-  it('keeps the messages of a named channel that the bot was put out of', async () => {
-    const { platform, id, sync, gone, channel } = await connected()
+  it('keeps the messages of a named channel that the bot was put out of, and says so', async () => {
+    const { platform, id, sync, gone, channel, other } = await connected()
     await faulty.admin`
       update public.integrations
-      set settings = settings || ${faulty.admin.json({ channels: [channel] })} where id = ${id}`
+      set settings = settings || ${faulty.admin.json({ channels: [channel, other] })}
+      where id = ${id}`
     await sync('full')
     platform.control.setMembership('acme', channel, false)
+    const deleted = platform.workspace('acme').channels.get(other)!.messages.at(-3)!.ts
+    platform.control.remove('acme', other, deleted)
 
-    const log = await sync('full', true)
+    const logs = [await sync('full'), await sync('incremental')]
+    platform.control.setMembership('acme', channel, true)
+    const back = await sync('full')
 
-    expect(log).toMatchObject({ status: 'success', fetched_count: 0, deleted_count: 0 })
-    expect(await gone()).toEqual([])
+    // what was deleted in the channel that could be read is found all the same
+    expect(logs).toMatchObject([{ fetched_count: 59, deleted_count: 1 }, { deleted_count: 0 }])
+    for (const { status, error } of logs) {
+      expect([status, error]).toMatchObject(['partial', { code: 'provider_not_found' }])
+      expect(error?.message).toContain(`did not show channel ${channel}, so`)
+    }
+    expect(await gone()).toEqual([`${other}:${deleted}`])
+    expect(back).toMatchObject({ status: 'success', error: null, fetched_count: 119 })
+  })
+
+  it('keeps the messages of a channel that is not listed any more, and finds what goes in others', async () => {
+    const { platform, sync, gone, channel, other } = await connected()
+    await sync('full')
+    platform.control.setMembership('acme', channel, false)
+    const deleted = platform.workspace('acme').channels.get(other)!.messages.at(-3)!.ts
+    platform.control.remove('acme', other, deleted)
+
+    const logs = [await sync('full'), await sync('full', true)]
+
+    expect(logs).toMatchObject([
+      { status: 'success', fetched_count: 59, deleted_count: 1 },
+      { status: 'success', fetched_count: 59, deleted_count: 0 },
+    ])
+    expect(await gone()).toEqual([`${other}:${deleted}`])
   })
 })

@@ -27,6 +27,8 @@ type At = {
   cursor?: string
   /** Set once the first channel's history has been read to its end. */
   done?: boolean
+  /** Set when something of the first channel could not be read. */
+  incomplete?: boolean
   threads: Thread[]
   /** The newest message seen, by channel. */
   newest: Record<string, string>
@@ -44,6 +46,8 @@ const NOTICES =
 export async function readMessages(context: Reading): Promise<ReadResult> {
   const { settings, bookmark, now } = context
   const isFirst = context.place === null
+  // a channel that is not listed any more, being archived or left, keeps its messages, as Slack does
+  const covers: string[] = []
   const at: At = isFirst
     ? {
       started: Math.floor(now.getTime() / 1000),
@@ -58,15 +62,17 @@ export async function readMessages(context: Reading): Promise<ReadResult> {
 
   const channel = at.channels[0]
   const read = channel === undefined
-    ? { records: [] }
+    ? { records: [], passedOver: [] }
     : at.threads.length > 0
     ? await readThread(context, at, channel)
     : await readHistory(context, at, channel)
   const records = await withNames(context, at, read.records)
 
   if (at.done && at.threads.length === 0) {
+    if (!at.incomplete) covers.push(`${channel}:`)
     at.channels.shift()
     delete at.done
+    delete at.incomplete
     delete at.cursor
   }
   const isOver = at.channels.length === 0 && at.more === null
@@ -74,10 +80,9 @@ export async function readMessages(context: Reading): Promise<ReadResult> {
     records,
     next: isOver ? null : at as Place,
     ...(isOver ? { bookmark: { channels: at.newest } } : {}),
-    ...('isSkipped' in read
-      // what was not looked at is not gone
-      ? { reachesBackTo: new Date(at.started * 1000).toISOString() }
-      : isFirst
+    covers,
+    passedOver: read.passedOver,
+    ...(isFirst
       ? { reachesBackTo: new Date((at.started - settings.days * 86_400) * 1000).toISOString() }
       : {}),
   }
@@ -120,7 +125,8 @@ async function readHistory(context: Reading, at: At, channel: string) {
   }).catch(orSkip)
   if (answer === null) {
     at.done = true
-    return { records: [], isSkipped: true }
+    at.incomplete = true
+    return { records: [], passedOver: [`channel ${channel}`] }
   }
   const messages = listAt(answer.body, 'messages') as Raw[]
   for (const message of messages) {
@@ -139,7 +145,7 @@ async function readHistory(context: Reading, at: At, channel: string) {
   const next = textAt(answer.body, 'response_metadata.next_cursor')
   if (next === undefined) at.done = true
   else at.cursor = next
-  return { records: written(messages, channel) }
+  return { records: written(messages, channel), passedOver: [] }
 }
 
 /** A page of the first waiting thread's replies. */
@@ -160,10 +166,14 @@ async function readThread({ call, settings }: Reading, at: At, channel: string) 
   const next = answer && textAt(answer.body, 'response_metadata.next_cursor')
   if (next) thread.cursor = next
   else at.threads.shift()
-  if (answer === null) return { records: [], isSkipped: true }
+  if (answer === null) {
+    // deleted since its channel was read: nothing for a person to do
+    at.incomplete = true
+    return { records: [], passedOver: [] }
+  }
   // the thread's first message heads each page, and came with the channel
   const replies = (listAt(answer.body, 'messages') as Raw[]).filter(({ ts }) => ts !== thread.ts)
-  return { records: written(replies, channel) }
+  return { records: written(replies, channel), passedOver: [] }
 }
 
 /** A channel the bot is not in, or a thread that is gone, does not stop the others. */
