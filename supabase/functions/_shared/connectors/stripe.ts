@@ -97,7 +97,7 @@ export const stripe = defineConnector({
     value: ({ credentials }) => `Bearer ${credentials.api_key}`,
   }),
   baseUrl: 'https://api.stripe.com/v1',
-  rateLimit: perWindow({ requests: 25, seconds: 1, burst: 5 }), // to one endpoint, or in all in a sandbox
+  rateLimit: perWindow({ requests: 25, seconds: 1 }), // to one endpoint, or in all in a sandbox
   accountId: ({ settings, credentials }) =>
     /^[rs]k_test_/.test(String(credentials.api_key))
       ? `${settings.account_id}:test`
