@@ -633,3 +633,117 @@ describe('upsert_contacts', () => {
     })
   })
 })
+
+describe('a webhook of HubSpot', () => {
+  const { notices } = hubspot.webhooks!
+  const event = {
+    eventId: 100,
+    subscriptionId: 7001,
+    portalId: 62515,
+    appId: 4321,
+    occurredAt: 1_795_165_200_000,
+    subscriptionType: 'contact.propertyChange',
+    attemptNumber: 0,
+    objectId: 90_011_223_344,
+    changeSource: 'CRM_UI',
+    propertyName: 'email',
+    propertyValue: 'ada@people.example',
+  }
+  const merge = {
+    ...event,
+    eventId: 103,
+    subscriptionType: 'contact.merge',
+    objectId: 11,
+    propertyName: undefined,
+    primaryObjectId: 11,
+    mergedObjectIds: [12, 13],
+    newObjectId: 11,
+  }
+  const said = (body: unknown) =>
+    notices(body).map(({ account, source_id, kind }) => [account, source_id, kind])
+
+  it('says of each event of its list which contact of which account changed or is gone', () => {
+    const body = [
+      event,
+      {
+        ...event,
+        portalId: 70000,
+        eventId: 101,
+        subscriptionType: 'contact.creation',
+        objectId: 21,
+      },
+      { ...event, eventId: 102, subscriptionType: 'contact.deletion', objectId: 22 },
+      merge,
+      { ...event, eventId: 104, subscriptionType: 'contact.privacyDeletion', objectId: 23 },
+      { ...event, eventId: 105, subscriptionType: 'contact.restore', objectId: 24 },
+      { ...event, subscriptionType: 'object.deletion', objectTypeId: '0-1', objectId: 25 },
+    ]
+
+    expect(said(body)).toEqual([
+      ['62515', '90011223344', 'changed'],
+      ['70000', '21', 'changed'],
+      ['62515', '22', 'deleted'],
+      ['62515', '11', 'changed'],
+      ['62515', '12', 'deleted'],
+      ['62515', '13', 'deleted'],
+      ['62515', '23', 'deleted'],
+      ['62515', '24', 'changed'],
+      ['62515', '25', 'deleted'],
+    ])
+    expect(notices([event])).toEqual([{
+      account: hubspot.accountId({ settings: {}, credentials: {}, account: { hub_id: '62515' } }),
+      stream: 'contacts',
+      source_id: '90011223344',
+      kind: 'changed',
+      occurred_at: '2026-11-20T09:00:00.000Z',
+      dedupe_key: '62515:7001:100:90011223344:1795165200000:email:90011223344',
+    }])
+  })
+
+  it('of a merge into a new contact says that all the others are gone', () => {
+    expect(said([{ ...merge, newObjectId: 30 }])).toEqual([
+      ['62515', '30', 'changed'],
+      ['62515', '11', 'deleted'],
+      ['62515', '12', 'deleted'],
+      ['62515', '13', 'deleted'],
+    ])
+  })
+
+  it.each([
+    ['nothing', null],
+    ['without a portal', { ...event, portalId: undefined }],
+    ['of a contact without an id', { ...event, objectId: 'x' }],
+    ['of no time', { ...event, occurredAt: 'yesterday' }],
+    ['of a time out of reach', { ...event, occurredAt: Number.MAX_SAFE_INTEGER }],
+    ['of a merge into nobody', { ...merge, primaryObjectId: null, newObjectId: null }],
+    ['of a company', { ...event, subscriptionType: 'company.deletion' }],
+    ['of another type of object', {
+      ...event,
+      subscriptionType: 'object.deletion',
+      objectTypeId: '0-2',
+    }],
+    ['of a kind that is not known', { ...event, subscriptionType: 'contact.constructor' }],
+  ])('is not lost for an item that is %s', (_, item) => {
+    expect(said([item, event])).toEqual([['62515', '90011223344', 'changed']])
+  })
+
+  it.each([null, {}, 'text', []])('that is no list of events (%j) says nothing', (body) => {
+    expect(notices(body)).toEqual([])
+  })
+
+  it('sent again has the same key, and another event another, though its id is the same', () => {
+    const keys = (...items: object[]) => notices(items).map(({ dedupe_key }) => dedupe_key)
+
+    expect(keys({ ...event, attemptNumber: 3 })).toEqual(keys(event))
+    const different = keys(
+      event,
+      { ...event, portalId: 70000 },
+      { ...event, subscriptionId: 7002 },
+      { ...event, objectId: 21 },
+      { ...event, occurredAt: event.occurredAt + 1 },
+      { ...event, propertyName: 'phone' },
+      merge,
+    )
+    expect(new Set(different).size).toBe(9) // the merge has three of its own
+  })
+})

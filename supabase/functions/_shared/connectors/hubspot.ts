@@ -4,6 +4,7 @@ import type { ContactColumns } from '../contracts/contacts.ts'
 import { readRetryAfter } from '../http/retry.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
 import { CONTACTS, OVERLAP_SECONDS, readContacts } from './hubspot/read-contacts.ts'
+import { webhookNotices } from './hubspot/webhook-notices.ts'
 import { action, type ActionAnswer, inBatches, ItemFailure } from './vocabulary/actions.ts'
 import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
@@ -106,6 +107,7 @@ export const hubspot = defineConnector({
   limits: { search: { requestsPerSecond: 4.5, burst: 1 } },
   accountId: ({ account }) => account.hub_id ?? '',
   failure: readFailure,
+  webhooks: { scheme: 'hubspot-v3', notices: webhookNotices },
 
   streams: {
     contacts: {
