@@ -1,4 +1,4 @@
-// A process of its own that needs an account's token when it is told to: run by callers.ts.
+// A process of its own whose callers need an account's token when it is told to: run by callers.ts.
 import process from 'node:process'
 import { airtable } from '../../../supabase/functions/_shared/connectors/airtable.ts'
 import { storedGrant } from '../../../supabase/functions/_shared/oauth/stored-grant.ts'
@@ -13,6 +13,8 @@ import type { Outside } from '../../../supabase/functions/_shared/platform/outsi
 export type CallerSetup = {
   databaseUrl: string
   integrationId: string
+  /** Callers in the process, each with a connection of its own; 1 when not said. */
+  callers?: number
   environment: Outside['environment']
 }
 
@@ -20,17 +22,22 @@ export type CallerSetup = {
 export type Order = { kind: 'go' | 'before' | 'after' }
 
 export type Told =
-  | { kind: 'ready' }
   | { kind: 'token'; access_token: string; took_ms: number }
   | { kind: 'refused'; code: string; detail: string }
   | { kind: 'stopped' }
 
 const setup: CallerSetup = JSON.parse(process.env['CALLER']!)
-const tell = (told: Told) => process.send!(told)
-const db = directDatabase(setup.databaseUrl, { max: 1 })
+/** One for each caller of the process; none when it has come up. */
+const tell = (...told: Told[]) => process.send!(told)
+const count = setup.callers ?? 1
+const db = directDatabase(setup.databaseUrl, { max: count })
 const never = new Promise<never>(() => {})
 
 process.on('message', async ({ kind }: Order) => {
+  tell(...await Promise.all(Array.from({ length: count }, () => need(kind))))
+})
+
+async function need(kind: Order['kind']): Promise<Told> {
   const startedAt = performance.now()
   const outside: Outside = {
     db,
@@ -58,14 +65,16 @@ process.on('message', async ({ kind }: Order) => {
     const { settings, account } = open.integration
     const values = { settings, credentials: {}, account }
     const access_token = await storedGrant(outside, open, airtable, values).current()
-    tell({ kind: 'token', access_token, took_ms: performance.now() - startedAt })
+    return { kind: 'token', access_token, took_ms: performance.now() - startedAt }
   } catch (error) {
-    tell({
+    return {
       kind: 'refused',
       code: error instanceof AppError ? error.code : 'internal_error',
       detail: String(error),
-    })
+    }
   }
-})
-await db.call('next_sync_run_at', {}) // connected before it is told to go
-tell({ kind: 'ready' })
+}
+
+// connected before it is told to go
+await Promise.all(Array.from({ length: count }, () => db.call('next_sync_run_at', {})))
+tell()
