@@ -218,3 +218,28 @@ describe('a refresh that fails', () => {
     await account.stop()
   })
 })
+
+describe('a holder whose answer comes late', () => {
+  it('may still save what it got, also when somebody was refused meanwhile with the token it had replaced', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const [slow, next] = await Promise.all([
+      startCaller(account.setup),
+      startCaller(account.setup),
+    ])
+    await account.expire()
+    const [held] = await slow.ask({ kind: 'after' }) // replaced there, not saved here
+    await account.endLease()
+    const [refused] = await next.ask({ kind: 'go' })
+    const before = await statusOf(account)
+
+    const [saved] = await slow.ask({ kind: 'save' })
+    const after = await statusOf(account)
+
+    expect(held?.kind).toBe('stopped')
+    expect(refused).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
+    expect(before?.status).toBe('needs_reconnect')
+    expect(saved?.kind).toBe('token')
+    expect(after).toMatchObject({ status: 'connected', last_error: null })
+    await Promise.all([slow.kill(), next.kill(), account.stop()])
+  })
+})

@@ -18,8 +18,11 @@ export type CallerSetup = {
   environment: Outside['environment']
 }
 
-/** `before` and `after` stop in the middle of the refresh: before the platform is asked, after it has answered. */
-export type Order = { kind: 'go' | 'before' | 'after' }
+/**
+ * `before` and `after` stop in the middle of the refresh: before the platform is asked, after it has answered; `save` lets
+ * what stopped after the answer go on.
+ */
+export type Order = { kind: 'go' | 'before' | 'after' | 'save' }
 
 export type Told =
   | { kind: 'token'; access_token: string; took_ms: number }
@@ -33,8 +36,17 @@ const count = setup.callers ?? 1
 const db = directDatabase(setup.databaseUrl, { max: count })
 const never = new Promise<never>(() => {})
 
+let goOn = () => {}
+let stoppedCall: Promise<Told[]> = Promise.resolve([])
+
 process.on('message', async ({ kind }: Order) => {
-  tell(...await Promise.all(Array.from({ length: count }, () => need(kind))))
+  if (kind === 'save') {
+    goOn()
+    return tell(...await stoppedCall)
+  }
+  const needed = Promise.all(Array.from({ length: count }, () => need(kind)))
+  if (kind === 'go') tell(...await needed)
+  else stoppedCall = needed
 })
 
 async function need(kind: Order['kind']): Promise<Told> {
@@ -51,9 +63,10 @@ async function need(kind: Order['kind']): Promise<Told> {
       }
       const answer = await fetch(...request)
       if (kind === 'after') {
-        await answer.arrayBuffer()
+        const body = await answer.arrayBuffer()
         tell({ kind: 'stopped' })
-        await never
+        await new Promise<void>((resolve) => goOn = resolve)
+        return new Response(body, answer)
       }
       return answer
     },

@@ -70,14 +70,20 @@ export async function runAction(
   const answers: ActionAnswer[] = []
   const outputSoFar = () => action.output.parse(action.read(answers, input, context))
   for (const request of requests) {
+    const trace = { sent: false }
     try {
-      answers.push(
-        await run.account.call(request, { repeatable: action.repeatable, accept: action.accept }),
-      )
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error
+      const { repeatable, accept } = action
+      answers.push(await run.account.call(request, { repeatable, accept, trace }))
+    } catch (thrown) {
+      // before it was sent: no turn, no token, no database; a failure without doubt
+      if (!(thrown instanceof AppError) && trace.sent) throw thrown
+      const error = thrown instanceof AppError
+        ? thrown
+        : new AppError('unavailable', { cause: thrown })
       const partOutput = answers.length === 0 ? {} : { output: outputSoFar() }
-      if (UNKNOWN.includes(error.code)) return { status: 'unknown', error, ...partOutput }
+      if (trace.sent && UNKNOWN.includes(error.code)) {
+        return { status: 'unknown', error, ...partOutput }
+      }
       return answers.length === 0
         ? { status: 'failed', error }
         : { status: 'partial', output: outputSoFar(), error }
