@@ -339,14 +339,20 @@ grant execute on function public.save_integration_token(uuid, text, timestamptz,
 -- The accounts of an organization that a check can be asked of: [{ id, name }].
 create function public.list_checkable_integrations(p_organization_id uuid)
 returns jsonb
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object('id', integration.id, 'name', integration.name) order by integration.created_at), '[]')
-  from public.integrations as integration
-  where integration.organization_id = p_organization_id and integration.status not in ('disconnected', 'pending');
+begin
+  if not exists (select 1 from public.organizations where id = p_organization_id) then
+    perform private.refuse('organization_not_found');
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', integration.id, 'name', integration.name) order by integration.created_at), '[]')
+    from public.integrations as integration
+    where integration.organization_id = p_organization_id and integration.status not in ('disconnected', 'pending'));
+end;
 $$;
 grant execute on function public.list_checkable_integrations(uuid) to service_role;
 

@@ -51,7 +51,7 @@ export function storedGrant(
     const client = signInClient(outside, connector, account) // before the lease: what is missing here is not the platform's
     const ended = endedWithoutRefresh()
     const startedAt = clock.now().getTime()
-    for (let nap = 50;; nap = Math.min(nap * 1.5, 1_000)) {
+    for (let nap = 20;; nap = Math.min(nap * 1.5, 1_000)) {
       const turn = await db.call<Turn>('begin_token_refresh', {
         p_integration_id: integration.id,
         p_generation: than,
