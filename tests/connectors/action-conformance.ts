@@ -159,7 +159,7 @@ export function actionConformance(
 
           expect(outcome.status).not.toBe('success')
           expect(outcome).toHaveProperty('error')
-          expect('error' in outcome && outcome.error.detail).not.toContain(person)
+          expect('error' in outcome && outcome.error?.detail).not.toContain(person)
         }
       },
     )

@@ -2,7 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Account } from '../../supabase/functions/_shared/connectors/account.ts'
-import { runAction } from '../../supabase/functions/_shared/connectors/run-action.ts'
+import {
+  type ActionOutcome,
+  runAction,
+} from '../../supabase/functions/_shared/connectors/run-action.ts'
 import { action } from '../../supabase/functions/_shared/connectors/vocabulary/actions.ts'
 import { AppError } from '../../supabase/functions/_shared/platform/errors.ts'
 
@@ -33,20 +36,21 @@ const reply = {
 /** Answers the calls in their order; an error is thrown. */
 async function run(...answers: unknown[]) {
   const sent: string[] = []
-  const call: Account['call'] = ({ method = 'GET', path }) => {
+  const call: Account['call'] = ({ method = 'GET', path }, { trace } = { repeatable: true }) => {
     sent.push(`${method} ${path}`)
+    if (trace) trace.sent = true
     const answer = answers.shift()
     return answer instanceof Error
       ? Promise.reject(answer)
       : Promise.resolve({ status: 200, body: answer, headers: new Headers(), length: 2 })
   }
-  const outcome = await runAction(reply, { text: 'hi' }, {
+  const outcome: ActionOutcome | { thrown: unknown } = await runAction(reply, { text: 'hi' }, {
     account: { call } as Account,
     settings: {},
     facts: {},
     idempotency_key: 'k',
     now: new Date(),
-  })
+  }).catch((thrown: unknown) => ({ thrown }))
   return { outcome, sent }
 }
 
@@ -63,14 +67,14 @@ describe('an action', () => {
   it('has failed, and is not unknown, when what is read first cannot be understood', async () => {
     const { outcome, sent } = await run({ odd: true })
 
-    expect(outcome).toMatchObject({ status: 'failed', error: { code: 'provider_bad_answer' } })
+    expect(outcome).toMatchObject({ thrown: { code: 'provider_bad_answer' } })
     expect(sent).toEqual(['GET /parent'])
   })
 
   it('has failed when what is read first is refused', async () => {
     const { outcome } = await run(new AppError('provider_not_found'))
 
-    expect(outcome).toMatchObject({ status: 'failed', error: { code: 'provider_not_found' } })
+    expect(outcome).toMatchObject({ thrown: { code: 'provider_not_found' } })
   })
 
   it('is partial when a later request is refused, with what was done', async () => {

@@ -55,18 +55,20 @@ export async function planAction(
   input: unknown,
   run: ActionRun,
 ): Promise<PlatformCall[]> {
-  return await action.requests(input, await contextOf(action, input, run))
+  return (await prepare(action, input, run)).requests
 }
 
-/** Does it. Throws only what is our own failure after a request was sent: then nobody knows what it came to. */
+/**
+ * Does it.
+ *
+ * @throws AppError before the first request was sent. Anything else is our own failure, and nobody knows what it came to.
+ */
 export async function runAction(
   action: Action,
   input: unknown,
   run: ActionRun,
 ): Promise<ActionOutcome> {
-  const prepared = await prepare(action, input, run)
-  if (prepared instanceof AppError) return { status: 'failed', error: prepared }
-  const { context, requests } = prepared
+  const { context, requests } = await prepare(action, input, run)
   const answers: ActionAnswer[] = []
   const outputSoFar = () => action.output.parse(action.read(answers, input, context))
   for (const request of requests) {
@@ -102,16 +104,15 @@ export async function runAction(
   }
 }
 
-/** Nothing is sent here but reads, so that whatever goes wrong has done nothing at the platform. */
+/** Nothing is sent here but reads. @throws AppError */
 async function prepare(action: Action, input: unknown, run: ActionRun) {
   try {
     const context = await contextOf(action, input, run)
     return { context, requests: await action.requests(input, context) }
   } catch (error) {
-    return error instanceof AppError
-      ? error
-      // what was read first is not what the platform documents
-      : new AppError('provider_bad_answer', { cause: error })
+    if (error instanceof AppError) throw error
+    // what was read first is not what the platform documents
+    throw new AppError('provider_bad_answer', { cause: error })
   }
 }
 

@@ -110,7 +110,7 @@ async function attempt(
       (signal) => runAction(action, input, runOf(outside, open, idempotency_key, signal)),
     )
   } catch (error) {
-    // opening the account: nothing was sent yet
+    // nothing was sent yet
     if (error instanceof AppError) return { status: 'failed', error }
     outside.log.error('an action broke off in our own code', { action: action.name, error })
     return { status: 'unknown', error: new AppError('internal_error', { cause: error }) }
