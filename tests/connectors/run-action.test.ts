@@ -33,7 +33,8 @@ const reply = {
 /** Answers the calls in their order; an error is thrown. */
 async function run(...answers: unknown[]) {
   const sent: string[] = []
-  const call: Account['call'] = ({ method = 'GET', path }) => {
+  const call: Account['call'] = ({ method = 'GET', path }, options) => {
+    if (options?.trace) options.trace.sent = true
     sent.push(`${method} ${path}`)
     const answer = answers.shift()
     return answer instanceof Error

@@ -645,9 +645,9 @@ describe('upsert_contacts', () => {
 
     const writing = act(options, 'upsert_contacts', { contacts: [{ external_id: 'a' }] })
 
-    await expect(writing).rejects.toMatchObject({
-      code: 'invalid_settings',
-      errors: [{ path: 'settings.external_id_field' }],
+    await expect(writing).resolves.toMatchObject({
+      status: 'failed',
+      error: { code: 'invalid_settings', errors: [{ path: 'settings.external_id_field' }] },
     })
   })
 })

@@ -249,7 +249,7 @@ describe('our app proves itself', () => {
     expect(sent.url).toBe('https://north.acme.example/token')
   })
 
-  it('not at all before it is registered: the error says what to set', async () => {
+  it('not at all before it is registered: the error says what to set', () => {
     const connector = connectorWith({})
     const account = connector.readAccount({ settings: {}, credentials: {} })
 
