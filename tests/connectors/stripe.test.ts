@@ -165,6 +165,7 @@ const orders: StreamFixture = {
 
 conformance(stripe, {
   settings: { account_id: 'acct_1Acme' },
+  other: { 'GET /v1/account': { id: 'acct_1Acme', object: 'account' } },
   credentials: { api_key: 'rk_live_key-of-acme' },
   streams: { contacts, orders },
 })
@@ -178,10 +179,10 @@ async function setUp(options: StripeSimulatorOptions = {}) {
     ...options,
   })
   onTestFinished(platform.stop)
-  const open = (credentials = platform.credentials): Account =>
+  const open = (credentials = platform.credentials, settings = platform.settings): Account =>
     openAccount({
       connector: stripe,
-      settings: platform.settings,
+      settings,
       credentials,
       clock,
       tokens: memoryTokenCache(),
@@ -502,6 +503,31 @@ describe('a payment', () => {
       status: 'paid',
       number: null,
     })
+  })
+})
+
+describe('the account id that was typed', () => {
+  const other = { account_id: 'acct_1Other' }
+
+  it.each([
+    ['a secret key', { apiKey: 'sk_test_demo' }],
+    ['a restricted key that may ask', { permissions: ['customers', 'account'] as const }],
+  ])('has to be that of %s', async (_, options) => {
+    const { platform, open } = await setUp(options)
+
+    await expect(open().check()).resolves.toEqual({ account: {} })
+    await expect(open(platform.credentials, other).check()).rejects.toMatchObject({
+      code: 'invalid_settings',
+      detail: 'The key belongs to the Stripe account acct_1Demo, not to acct_1Other.',
+      errors: [{ path: 'settings.account_id' }],
+    })
+  })
+
+  it('is taken as it is where a restricted key may not ask whose it is (403)', async () => {
+    const { platform, open } = await setUp()
+
+    await expect(open(platform.credentials, other).check()).resolves.toEqual({ account: {} })
+    expect(platform.requests.at(-1)).toMatchObject({ path: '/v1/account', status: 403 })
   })
 })
 
