@@ -1,6 +1,8 @@
 // The queue of images: who gets what, what a failure costs, and how a product comes to its link.
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { airtable } from '../../supabase/functions/_shared/connectors/airtable.ts'
+import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-record.ts'
 import { openTransaction } from '../support/concurrency.ts'
 import { callFunction, refusal, useDatabase } from '../support/database.ts'
 import {
@@ -141,6 +143,26 @@ describe('what contacts show', () => {
       bob: hashOf(own),
       eve: null,
     })
+  })
+
+  it('may be the address in a field of Airtable', async () => {
+    const { settings } = airtable.readAccount({
+      settings: { base_id: 'appX', contacts: { table: 'People', image_url: 'Photo' } },
+      credentials: {},
+    })
+    const url = newUrl('ada.png')
+    const row = { id: 'recAda', createdTime: '2026-11-01T12:00:00.000Z', fields: { Photo: url } }
+    const parsed = parseRecord(airtable, 'contacts', row, { settings, account: {} })
+    const integrationId = await writeProducts(database, organizationId, [])
+    await applyRecords(database, integrationId, 'contacts', [
+      { ...contact('recAda', null), ...(parsed.ok ? parsed.record.columns : {}) },
+    ])
+    const { token, images } = await claimImages(database)
+
+    await finishImages(database, token, images.map((image) => stored(image, 'Ada')))
+
+    expect(images.map(({ url }) => url)).toEqual([url])
+    expect(await readLinks(database, organizationId, 'contacts')).toEqual({ recAda: hashOf('Ada') })
   })
 
   it('changes with the contact, and is linked at once where it is known', async () => {
