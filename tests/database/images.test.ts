@@ -97,6 +97,29 @@ describe('what products show', () => {
     expect(images.map(({ url }) => url.slice(0, 8))).toEqual(['https://'])
   })
 
+  it('is dead at once, and says why, where a web address is too long to fetch', async () => {
+    const ofLength = (length: number) => newUrl().padEnd(length, 'a')
+    const [longest, tooLong] = [ofLength(4096), ofLength(4097)]
+    await writeProducts(database, organizationId, [showing('1', longest), showing('2', tooLong)])
+
+    const { images, token } = await claimImages(database)
+    await finishImages(database, token, images.map((image) => stored(image, 'content')))
+    const again = await call('service_role', 'request_images', {
+      p_organization_id: organizationId,
+      p_retry_dead: true,
+    })
+
+    expect(images.map(({ url }) => url)).toEqual([longest])
+    expect(await readLinks(database, organizationId)).toEqual({ 1: hashOf('content'), 2: null })
+    expect(again).toEqual({ queued: 0, waiting: 0, stored: 1, dead: 1 })
+    const sources = await readSources(database, organizationId)
+    expect(sources.find(({ url }) => url === tooLong)).toMatchObject({
+      status: 'dead',
+      attempt_count: 0,
+      last_error: { code: 'image_address_too_long', next: 'owner' },
+    })
+  })
+
   it('is not fetched any more when no product shows it by then', async () => {
     const [gone, kept] = [newUrl(), newUrl()]
     const integrationId = await writeProducts(database, organizationId, [
