@@ -14,10 +14,12 @@ import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-r
 import { stripe } from '../../supabase/functions/_shared/connectors/stripe.ts'
 import { memoryTokenCache } from '../../supabase/functions/_shared/connectors/token-cache.ts'
 import type { SyncedRecord } from '../../supabase/functions/_shared/connectors/vocabulary/streams.ts'
+import type { RequestBudget } from '../../supabase/functions/_shared/http/budget.ts'
 import { createHttpClient } from '../../supabase/functions/_shared/http/client.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
-import { conformance, type StreamFixture } from './conformance.ts'
+import { conformance, readAll, type StreamFixture } from './conformance.ts'
+import { pacedBudget } from './paced-budget.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -179,7 +181,13 @@ async function setUp(options: StripeSimulatorOptions = {}) {
     ...options,
   })
   onTestFinished(platform.stop)
-  const open = (credentials = platform.credentials, settings = platform.settings): Account =>
+  const open = (
+    credentials = platform.credentials,
+    { settings = platform.settings, budget }: {
+      settings?: typeof platform.settings
+      budget?: RequestBudget
+    } = {},
+  ): Account =>
     openAccount({
       connector: stripe,
       settings,
@@ -192,6 +200,7 @@ async function setUp(options: StripeSimulatorOptions = {}) {
         allowPrivateNetworks: true,
         log: createLog({}, () => {}),
         random: () => 0.5,
+        ...(budget ? { budget } : {}),
       }),
     })
   const account = open()
@@ -263,6 +272,25 @@ describe('a Stripe account', () => {
       columns && 'status' in columns &&
       columns.status === 'refunded'
     )).toHaveLength(1)
+  })
+})
+
+describe('the 25 requests a second of Stripe', () => {
+  it('are never exceeded, and nearly used up over a whole run', async () => {
+    const { platform, clock, open } = await setUp({ customers: 8_000, requestsPerSecond: 25 })
+    const account = open(platform.credentials, {
+      budget: pacedBudget(stripe, platform.settings, clock),
+    })
+    const started = clock.now().getTime()
+
+    const records = await readAll(account, 'contacts')
+
+    expect(records).toHaveLength(8_000)
+    expect(platform.load()).toEqual({ most: expect.any(Number), refused: 0 })
+    expect(platform.load().most).toBeLessThanOrEqual(25)
+    const seconds = (clock.now().getTime() - started) / 1000
+    // without what may come at once at its beginning
+    expect((platform.requests.length - stripe.rateLimit.burst) / seconds).toBeGreaterThan(0.8 * 25)
   })
 })
 
@@ -516,7 +544,7 @@ describe('the account id that was typed', () => {
     const { platform, open } = await setUp(options)
 
     await expect(open().check()).resolves.toEqual({ account: {} })
-    await expect(open(platform.credentials, other).check()).rejects.toMatchObject({
+    await expect(open(platform.credentials, { settings: other }).check()).rejects.toMatchObject({
       code: 'invalid_settings',
       detail: 'The key belongs to the Stripe account acct_1Demo, not to acct_1Other.',
       errors: [{ path: 'settings.account_id' }],
@@ -526,7 +554,9 @@ describe('the account id that was typed', () => {
   it('is taken as it is where a restricted key may not ask whose it is (403)', async () => {
     const { platform, open } = await setUp()
 
-    await expect(open(platform.credentials, other).check()).resolves.toEqual({ account: {} })
+    await expect(open(platform.credentials, { settings: other }).check()).resolves.toEqual({
+      account: {},
+    })
     expect(platform.requests.at(-1)).toMatchObject({ path: '/v1/account', status: 403 })
   })
 })

@@ -241,19 +241,23 @@ function listOf(connector: Connector, stream: Stream, records: unknown): unknown
   })
 }
 
-/** A platform that ignores the paging would feed the same page for ever. */
+/**
+ * A platform that ignores the paging would feed the same page for ever. Two steps of a `read` are two lists, which
+ * may well show the same records.
+ */
 function repetitionGuard(connector: Connector) {
-  const lastPages = new Map<string, { cursor: string; ids: string }>()
+  const lastPages = new Map<string, { cursor: string; step: unknown; ids: string }>()
   return (stream: Stream, cursor: PageCursor | null, records: unknown[]) => {
     const last = lastPages.get(stream.name)
     const page = {
       cursor: JSON.stringify(cursor),
+      step: cursor && 'place' in cursor ? cursor.place.step : undefined,
       ids: JSON.stringify(records.map((record) => stream.id(record))),
     }
     lastPages.set(stream.name, page)
     // The same cursor again is the engine asking again, which is its right.
     if (!last || cursor === null || records.length === 0 || last.cursor === page.cursor) return
-    if (last.ids === page.ids) {
+    if (last.step === page.step && last.ids === page.ids) {
       throw new AppError('provider_repeated_page', {
         detail: `${connector.name} gave the same page of ${stream.name} twice.`,
       })

@@ -11,6 +11,7 @@ import {
 import { defineConnector, type Failure } from './define-connector.ts'
 import { action, inBatches } from './vocabulary/actions.ts'
 import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import { timestamp, timestampText } from './vocabulary/timestamp.ts'
 
@@ -286,14 +287,8 @@ function readFailure(status: number, headers: Headers, body: unknown): Failure |
   if (status < 400) return null
   const listed = readPath(body, 'errors.0')
   const error = readPath(body, 'error')
-  const type = String(readPath(listed, 'error') ?? readPath(error, 'type') ?? error ?? '').slice(
-    0,
-    100,
-  )
-  const message = String(readPath(listed, 'message') ?? readPath(error, 'message') ?? '').slice(
-    0,
-    300,
-  )
+  const type = platformWords(readPath(listed, 'error') ?? readPath(error, 'type') ?? error)
+  const message = platformWords(readPath(listed, 'message') ?? readPath(error, 'message'))
   const detail = `Airtable answered ${status}: ${[type, message].filter((part) => part).join(': ')}`
   if (type === 'LIST_RECORDS_ITERATOR_NOT_AVAILABLE') {
     return { code: 'provider_cursor_expired', detail }

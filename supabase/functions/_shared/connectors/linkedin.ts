@@ -5,6 +5,7 @@ import { defineConnector, type Failure, type JudgedAnswer } from './define-conne
 import { action } from './vocabulary/actions.ts'
 import { type AccountFacts, type AccountValues, type CheckCall, oauth2 } from './vocabulary/auth.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 
 const settings = z.strictObject({
@@ -234,7 +235,7 @@ function duplicateOf(body: unknown): string | null {
 
 /** What a refusal means where its status does not say it. */
 function readFailure({ status, body, now }: JudgedAnswer): Failure | null {
-  const said = String(readPath(body, 'message') ?? '').slice(0, 200)
+  const said = platformWords(readPath(body, 'message'))
   if (status === 426) {
     return {
       code: 'invalid_settings',

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
 import { type AccountValues, headerKey, secret } from './vocabulary/auth.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from './vocabulary/stream-definition.ts'
@@ -98,7 +99,7 @@ export const stripe = defineConnector({
     value: ({ credentials }) => `Bearer ${credentials.api_key}`,
   }),
   baseUrl: 'https://api.stripe.com/v1',
-  rateLimit: perWindow({ requests: 25, seconds: 1, burst: 5 }), // to one endpoint, or in all in a sandbox
+  rateLimit: perWindow({ requests: 25, seconds: 1 }), // to one endpoint, or in all in a sandbox
   accountId: ({ settings, credentials }) =>
     /^[rs]k_test_/.test(String(credentials.api_key))
       ? `${settings.account_id}:test`
@@ -225,7 +226,9 @@ function refuseKeyOfOthers(body: unknown, { settings }: AccountValues): void {
   }
   if (id === settings.account_id) return
   throw new AppError('invalid_settings', {
-    detail: `The key belongs to the Stripe account ${id}, not to ${settings.account_id}.`,
+    detail: `The key belongs to the Stripe account ${
+      platformWords(id)
+    }, not to ${settings.account_id}.`,
     errors: [{ path: 'settings.account_id', message: 'is not the account of this key' }],
   })
 }
