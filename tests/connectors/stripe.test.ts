@@ -167,6 +167,7 @@ const orders: StreamFixture = {
 
 conformance(stripe, {
   settings: { account_id: 'acct_1Acme' },
+  other: { 'GET /v1/account': { id: 'acct_1Acme', object: 'account' } },
   credentials: { api_key: 'rk_live_key-of-acme' },
   streams: { contacts, orders },
 })
@@ -180,10 +181,16 @@ async function setUp(options: StripeSimulatorOptions = {}) {
     ...options,
   })
   onTestFinished(platform.stop)
-  const open = (credentials = platform.credentials, budget?: RequestBudget): Account =>
+  const open = (
+    credentials = platform.credentials,
+    { settings = platform.settings, budget }: {
+      settings?: typeof platform.settings
+      budget?: RequestBudget
+    } = {},
+  ): Account =>
     openAccount({
       connector: stripe,
-      settings: platform.settings,
+      settings,
       credentials,
       clock,
       tokens: memoryTokenCache(),
@@ -271,7 +278,9 @@ describe('a Stripe account', () => {
 describe('the 25 requests a second of Stripe', () => {
   it('are never exceeded, and nearly used up over a whole run', async () => {
     const { platform, clock, open } = await setUp({ customers: 8_000, requestsPerSecond: 25 })
-    const account = open(platform.credentials, pacedBudget(stripe, platform.settings, clock))
+    const account = open(platform.credentials, {
+      budget: pacedBudget(stripe, platform.settings, clock),
+    })
     const started = clock.now().getTime()
 
     const records = await readAll(account, 'contacts')
@@ -522,6 +531,33 @@ describe('a payment', () => {
       status: 'paid',
       number: null,
     })
+  })
+})
+
+describe('the account id that was typed', () => {
+  const other = { account_id: 'acct_1Other' }
+
+  it.each([
+    ['a secret key', { apiKey: 'sk_test_demo' }],
+    ['a restricted key that may ask', { permissions: ['customers', 'account'] as const }],
+  ])('has to be that of %s', async (_, options) => {
+    const { platform, open } = await setUp(options)
+
+    await expect(open().check()).resolves.toEqual({ account: {} })
+    await expect(open(platform.credentials, { settings: other }).check()).rejects.toMatchObject({
+      code: 'invalid_settings',
+      detail: 'The key belongs to the Stripe account acct_1Demo, not to acct_1Other.',
+      errors: [{ path: 'settings.account_id' }],
+    })
+  })
+
+  it('is taken as it is where a restricted key may not ask whose it is (403)', async () => {
+    const { platform, open } = await setUp()
+
+    await expect(open(platform.credentials, { settings: other }).check()).resolves.toEqual({
+      account: {},
+    })
+    expect(platform.requests.at(-1)).toMatchObject({ path: '/v1/account', status: 403 })
   })
 })
 

@@ -155,17 +155,22 @@ export function openAccount(options: AccountOptions): Account {
 
   /** One call of a check, and those behind it with the facts it told. */
   async function checkStep(
-    { accountName, account: factsOf, then, ...declared }: CheckCall,
+    { accountName, account: factsOf, verify, notKnown = [], then, ...declared }: CheckCall,
     known: AccountValues,
   ): ReturnType<Account['check']> {
     const { path, ...rest } = declared
-    const { body } = await send({
+    const places = placesOf(known)
+    const { status, body } = await send({
       ...rest,
       url: addresses(connector, known, options.overrides).of(path),
-      query: fillValues(rest.query ?? {}, placesOf(known)),
+      query: fillValues(rest.query ?? {}, places),
+      headers: fillValues(rest.headers ?? {}, places),
+      accept: notKnown,
     })
-    const name = accountName?.(body)
-    const facts = { ...known.account, ...factsOf?.(body) }
+    const isKnown = !notKnown.includes(status)
+    if (isKnown) verify?.(body, known)
+    const name = isKnown ? accountName?.(body) : undefined
+    const facts = { ...known.account, ...(isKnown ? factsOf?.(body) : {}) }
     const proved = { ...(name === undefined ? {} : { account_name: name }), account: facts }
     return then ? { ...proved, ...await checkStep(then, { ...known, account: facts }) } : proved
   }
