@@ -1391,10 +1391,11 @@ export type Database = {
       }
       'begin_token_refresh': {
         Args: {
+          'p_ended': Json
           'p_generation': number
           'p_integration_id': string
           'p_lease_token': string
-          'p_refused'?: boolean
+          'p_refused': boolean
         }
         Returns: Json
       }
@@ -1556,9 +1557,9 @@ export type Database = {
         Args: {
           'p_answered': boolean
           'p_error': Json
-          'p_generation': number
           'p_integration_id': string
           'p_is_final': boolean
+          'p_lease_token': string
         }
         Returns: undefined
       }
@@ -1719,10 +1720,6 @@ export type Database = {
         Args: { 'p_actor_id'?: string; 'p_organization_id': string; 'p_retry_dead'?: boolean }
         Returns: Json
       }
-      'require_reconnect': {
-        Args: { 'p_error': Json; 'p_integration_id': string }
-        Returns: undefined
-      }
       'restart_sync_run': {
         Args: { 'p_full'?: boolean; 'p_lease_token': string; 'p_sync_log_id': string }
         Returns: undefined
@@ -1829,7 +1826,12 @@ export type Database = {
         }
       }
       'use_oauth_state': {
-        Args: { 'p_browser_hash'?: string; 'p_state_hash': string; 'p_user_id'?: string }
+        Args: {
+          'p_attempt': string
+          'p_browser_hash'?: string
+          'p_state_hash': string
+          'p_user_id'?: string
+        }
         Returns: Json
       }
       'write_sync_page': {

@@ -180,8 +180,8 @@ export class Integrations {
    * a whole, after the platform has accepted them. Owners and managers may.
    *
    * @param input.paused `true` stops its syncs, `false` lets them go on.
-   * @returns `error.code` is as for {@link connect}, and `integration_not_found` or
-   *   `integration_disconnected`. Another account's settings are `invalid_settings`: connect that one
+   * @returns `error.code` is as for {@link connect}, and `integration_not_found`, `integration_disconnected` or
+   *   `reconnect_required`. Another account's settings are `invalid_settings`: connect that one
    *   by itself.
    */
   update(

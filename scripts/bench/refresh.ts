@@ -9,7 +9,7 @@ import { openBench } from './sync/bench-store.ts'
 
 const help = `npm run bench -- refresh [options]
 
-  --callers 50            processes that need the token at once
+  --callers 50            callers that need the token at once, in ten processes
   --expiries 200          of each kind
   --quick                 5 callers, 10 expiries: to see that it works
   --json                  one JSON document instead of tables`

@@ -16,6 +16,8 @@ export type LinkedInSimulatorOptions = {
   port?: number
   /** Whether LinkedIn has approved our app for refresh tokens; default false, as for most. */
   refreshTokens?: boolean
+  /** Whether LinkedIn lets our app ask who administers which page; default true. */
+  pagesMayBeAsked?: boolean
   /** Months of the API that are served. */
   versions?: string[]
   now?: () => Date
@@ -77,6 +79,7 @@ export async function startLinkedInSimulator(
     posts: [],
     versions: new Set(options.versions ?? ['202606', '202607', '202608']),
     verify: oauth.verify,
+    pagesMayBeAsked: options.pagesMayBeAsked ?? true,
     quota: { left: 150 },
     nextId: () => `urn:li:share:${++lastId}`,
   }

@@ -1,7 +1,8 @@
 // A Mailchimp account on loopback: sign-in and its metadata, one audience and its activity by day.
 import { z } from 'zod'
 import { type Audience, createAudience, type Member } from './mailchimp/audience.ts'
-import { answerMailchimp } from './mailchimp/routes.ts'
+import { answerMailchimp, refuseConnection } from './mailchimp/routes.ts'
+import { type Connections, connections } from './parts/connections.ts'
 import {
   answerVerbs,
   type CommonControl,
@@ -33,6 +34,8 @@ export type MailchimpSimulator = {
   credentials: { api_key: string }
   settings: { list_id: string }
   audience: Audience
+  /** Of the account, whichever of its audiences is asked for. */
+  connections: Pick<Connections, 'hold' | 'most'>
   control: CommonControl & {
     /** Where the account is said to live from now on. */
     move(api_endpoint: string): void
@@ -49,6 +52,7 @@ const Change = Some.extend({
 
 const LIST = { id: 'abc123def4', name: 'Newsletter' }
 const ACCOUNT = '8d3a3db4d97663a9074efcc16'
+const MOST_CONNECTIONS = 10
 const API_KEY = '0123456789abcdef0123456789abcdef-us21'
 
 /** Starts the simulator on 127.0.0.1. */
@@ -63,6 +67,7 @@ export async function startMailchimpSimulator(
   })
   const log = requestLog()
   const injected = faults()
+  const open = connections(MOST_CONNECTIONS)
   const client = { client_id: 'plugboard-mailchimp', client_secret: 'mailchimp-demo-secret' }
   let apiEndpoint = 'https://us21.api.mailchimp.com'
   const oauth = oauthServer({
@@ -115,14 +120,15 @@ export async function startMailchimpSimulator(
     log,
     mount: oauth.handle,
     answer: (request) =>
-      answerMailchimp(request, {
-        audience,
-        list: LIST,
-        accountId: ACCOUNT,
-        apiEndpoint,
-        isKnown,
-        isTokenGood,
-      }),
+      open.during(() =>
+        answerMailchimp(request, {
+          audience,
+          list: LIST,
+          accountId: ACCOUNT,
+          apiEndpoint,
+          isKnown,
+          isTokenGood,
+        }), refuseConnection),
     control: (request) => answerOAuthControl(request, oauth) ?? answerControl(request),
   })
   return {
@@ -133,6 +139,7 @@ export async function startMailchimpSimulator(
     credentials: { api_key: API_KEY },
     settings: { list_id: LIST.id },
     audience,
+    connections: open,
     control,
     requests: log.entries,
     stop: server.stop,

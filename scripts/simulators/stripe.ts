@@ -30,8 +30,8 @@ export type StripeSimulatorOptions = {
   customers?: number
   payments?: number
   apiKey?: string
-  /** What a restricted key may read; everything by default. */
-  permissions?: readonly ('customers' | 'payment_intents' | 'events')[]
+  /** What a restricted key may read; by default all but whose it is. A secret key may read everything. */
+  permissions?: readonly Endpoint[]
   /** In one second to one endpoint, as in a sandbox; 0 switches the limit off. Default 25. */
   requestsPerSecond?: number
   now?: () => Date
@@ -65,7 +65,10 @@ export type StripeSimulator = {
   stop(): Promise<void>
 }
 
-const ENDPOINTS = ['customers', 'payment_intents', 'events'] as const
+const LISTS = ['customers', 'payment_intents', 'events'] as const
+const ENDPOINTS = [...LISTS, 'account'] as const
+type Endpoint = (typeof ENDPOINTS)[number]
+const ACCOUNT_ID = 'acct_1Demo'
 
 /** Starts the simulator on 127.0.0.1. */
 export async function startStripeSimulator(
@@ -73,7 +76,7 @@ export async function startStripeSimulator(
 ): Promise<StripeSimulator> {
   const now = () => (options.now?.() ?? new Date()).getTime()
   const key = options.apiKey ?? 'rk_test_demo-restricted-key'
-  const permissions = options.permissions ?? ENDPOINTS
+  const permissions = key.startsWith('sk_') ? ENDPOINTS : options.permissions ?? LISTS
   const objects = stripeObjects({
     seed: options.seed ?? 1,
     customers: options.customers ?? 250,
@@ -107,6 +110,7 @@ export async function startStripeSimulator(
         customers: 'customer',
         payment_intents: 'payment_intent',
         events: 'event',
+        account: 'accounts_kyc_basic',
       }
       return stripeError(403, {
         message:
@@ -116,6 +120,7 @@ export async function startStripeSimulator(
           }_read' permission would allow this request to continue.`,
       })
     }
+    if (endpoint === 'account') return { body: { id: ACCOUNT_ID, object: 'account' } }
     if (fault?.kind === 'empty') return { body: listPage(endpoint, [], url, () => ({})) }
     const expanded = url.searchParams.getAll('expand[]').some((path) =>
       /(^|\.)latest_charge$/.test(path)
@@ -142,7 +147,7 @@ export async function startStripeSimulator(
   }
 
   function one(
-    endpoint: (typeof ENDPOINTS)[number],
+    endpoint: Endpoint,
     id: string,
     shown: (payment: StripePayment) => object,
   ): SimulatorAnswer {
@@ -192,7 +197,7 @@ export async function startStripeSimulator(
     baseUrl: server.url,
     control,
     credentials: { api_key: key },
-    settings: { account_id: 'acct_1Demo' },
+    settings: { account_id: ACCOUNT_ID },
     customers: objects.customers.list,
     payments: objects.payments.list,
     requests: log.entries,

@@ -84,6 +84,7 @@ declare
     when tg_op = 'DELETE' then 'integration.deleted'
     when tg_op = 'INSERT' then case when new.status = 'connected' then 'integration.connected' else 'integration.created' end
     when new.status = old.status then case
+      when new.connected_at is distinct from old.connected_at then 'integration.reconnected'
       when (new.settings, new.name, new.sync_interval_minutes) is distinct from (old.settings, old.name, old.sync_interval_minutes)
       then 'integration.updated' end
     when new.status = 'connected' and old.status = 'paused' then 'integration.resumed'
@@ -137,6 +138,7 @@ begin
   on conflict on constraint integration_credentials_pkey do update
     set credentials_secret_id = excluded.credentials_secret_id, token_secret_id = excluded.token_secret_id,
         token_expires_at = excluded.token_expires_at, updated_at = now();
+  delete from private.oauth_grants as earlier where earlier.integration_id = store_credentials.integration_id;
   update private.sync_runs as run set lease_token = null, leased_at = null, lease_expires_at = null
   where run.integration_id = store_credentials.integration_id;
   if found then
@@ -231,6 +233,8 @@ begin
   end if;
   if p_credentials is not null then
     perform private.store_credentials(changed.id, p_credentials, p_access_token, p_token_expires_at);
+    perform private.record_activity(changed.organization_id, 'integration.credentials_replaced', 'integration', changed.id::text,
+      jsonb_build_object('connector', changed.connector, 'name', changed.name), 'success', p_actor_id);
   end if;
   if changed.status = 'paused' then
     perform private.end_open_runs(changed.id, 'integration_paused', 'The integration was paused while this run was open.');
@@ -335,14 +339,20 @@ grant execute on function public.save_integration_token(uuid, text, timestamptz,
 -- The accounts of an organization that a check can be asked of: [{ id, name }].
 create function public.list_checkable_integrations(p_organization_id uuid)
 returns jsonb
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object('id', integration.id, 'name', integration.name) order by integration.created_at), '[]')
-  from public.integrations as integration
-  where integration.organization_id = p_organization_id and integration.status not in ('disconnected', 'pending');
+begin
+  if not exists (select 1 from public.organizations where id = p_organization_id) then
+    perform private.refuse('organization_not_found');
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', integration.id, 'name', integration.name) order by integration.created_at), '[]')
+    from public.integrations as integration
+    where integration.organization_id = p_organization_id and integration.status not in ('disconnected', 'pending'));
+end;
 $$;
 grant execute on function public.list_checkable_integrations(uuid) to service_role;
 

@@ -20,8 +20,8 @@ create table private.oauth_states (
   created_at timestamptz not null default now(),
   expires_at timestamptz not null default now() + interval '10 minutes',
   used_at timestamptz,
-  constraint oauth_states_finished_by_is_known check (finished_by in ('callback', 'app')),
-  constraint oauth_states_used_state_has_no_verifier check (used_at is null or verifier_secret_id is null)
+  used_by uuid, -- the attempt that used it, which may ask again when its answer was lost
+  constraint oauth_states_finished_by_is_known check (finished_by in ('callback', 'app'))
 );
 create index oauth_states_expires_at_idx on private.oauth_states (expires_at);
 create index oauth_states_organization_id_idx on private.oauth_states (organization_id);
@@ -78,7 +78,8 @@ begin
     p_sync_interval_minutes, p_return_url, p_redirect_uri, p_finished_by,
     case when p_code_verifier is not null then vault.create_secret(p_code_verifier) end, p_code_challenge
   )
-  returning expires_at into ends_at;
+  on conflict (state_hash) do nothing; -- the call's answer was lost, and it is made again
+  select expires_at into ends_at from private.oauth_states where state_hash = decode(p_state_hash, 'hex');
   return ends_at;
 end;
 $$;
@@ -117,10 +118,13 @@ end;
 $$;
 grant execute on function public.open_oauth(text, text) to service_role;
 
--- Uses a state up, once, for whoever may: the browser that opened it, or the user who started it. Then
+-- Uses a state up, once, for whoever may: the browser that opened it, or the user who started it. The same p_attempt
+-- is answered again. Then
 -- { outcome: ready, code_verifier, … }. Otherwise outcome says why not, and the state stays as it was; return_url is
 -- there where the state is known.
-create function public.use_oauth_state(p_state_hash text, p_browser_hash text default null, p_user_id uuid default null)
+create function public.use_oauth_state(
+  p_state_hash text, p_attempt uuid, p_browser_hash text default null, p_user_id uuid default null
+)
 returns jsonb
 language plpgsql
 security definer
@@ -137,7 +141,7 @@ begin
   end if;
   outcome := case
     when (started.finished_by = 'app') <> (p_browser_hash is null) then 'unknown'
-    when started.used_at is not null then 'used'
+    when started.used_at is not null and started.used_by <> p_attempt then 'used'
     when started.expires_at <= now() then 'expired'
     when started.finished_by = 'app' and started.user_id is distinct from p_user_id then 'not_yours'
     when started.finished_by = 'callback' and started.browser_hash is distinct from decode(p_browser_hash, 'hex') then 'other_browser'
@@ -151,7 +155,7 @@ begin
   if outcome = 'ready' then
     select secret.decrypted_secret into code_verifier
     from vault.decrypted_secrets as secret where secret.id = started.verifier_secret_id;
-    update private.oauth_states set used_at = now(), verifier_secret_id = null where state_hash = started.state_hash;
+    update private.oauth_states set used_at = now(), used_by = p_attempt where state_hash = started.state_hash;
   end if;
   return jsonb_build_object(
     'outcome', outcome, 'return_url', started.return_url,
@@ -162,18 +166,32 @@ begin
       'code_verifier', code_verifier) end);
 end;
 $$;
-grant execute on function public.use_oauth_state(text, text, uuid) to service_role;
+grant execute on function public.use_oauth_state(text, uuid, text, uuid) to service_role;
+
+-- A verifier is of no use once its code is exchanged or its time is over.
+create function private.forget_verifiers()
+returns void
+language sql
+set search_path = ''
+as $$
+  update private.oauth_states set verifier_secret_id = null
+  where verifier_secret_id is not null and (used_at < now() - interval '2 minutes' or expires_at < now());
+$$;
 
 -- Grants ------------------------------------------------------------------------------------------
 
 -- What an owner has granted: the refresh token, and how its refreshes go. The access token stands beside the
 -- credentials, where every kind of token does. A row is its own lock: one refresh at a time, under a lease.
+-- Never the same twice: a worker that still holds the token of an earlier connection must not be taken for one that
+-- holds this one's.
+create sequence private.oauth_grant_generations as int;
+
 create table private.oauth_grants (
   integration_id uuid primary key references private.integration_credentials (integration_id) on delete cascade,
   refresh_token_secret_id uuid, -- vault.secrets.id; null: the platform gave none
   scope text, -- as granted
   lifetime_seconds int, -- of the access token; null: not said
-  generation int not null default 1, -- counts the tokens; whoever holds an older one need not refresh again
+  generation int not null default nextval('private.oauth_grant_generations'), -- grows with each token; whoever holds an older one need not refresh again
   refresh_lease_token uuid,
   refresh_lease_expires_at timestamptz,
   refresh_started_at timestamptz, -- set before the platform is asked, cleared when its answer is kept: between the two nobody knows
@@ -183,7 +201,7 @@ create table private.oauth_grants (
   last_error jsonb, -- { code, message, next }
   ended_at timestamptz, -- the platform takes the refresh token no longer: never asked again
   updated_at timestamptz not null default now(),
-  -- longer than the longest call to a token endpoint (20 s)
+  -- it outlasts the call to the token endpoint (20 s) and the tries to keep its answer (30 s)
   constraint oauth_grants_lease_has_an_end check ((refresh_lease_token is null) = (refresh_lease_expires_at is null))
 );
 alter table private.oauth_grants enable row level security;
@@ -247,6 +265,7 @@ declare
   connected public.integrations;
 begin
   if p_integration_id is not null then
+    -- what a manager changed while the owner was at the platform stays
     select * into known from public.integrations where id = p_integration_id for update;
     if not found then
       perform private.refuse('integration_not_found');
@@ -257,15 +276,12 @@ begin
     end if;
   end if;
   connected := public.connect_integration(
-    p_organization_id, p_connector, p_external_account_id, coalesce(known.name, p_name), p_settings, '{}',
-    p_sync_interval_minutes, p_actor_id, p_access_token, now() + make_interval(secs => p_expires_in_seconds), p_account, p_streams);
-  insert into private.oauth_grants as held (integration_id, refresh_token_secret_id, scope, lifetime_seconds)
-  values (connected.id, case when p_refresh_token is not null then vault.create_secret(p_refresh_token) end, p_scope, p_expires_in_seconds)
-  on conflict on constraint oauth_grants_pkey do update set
-    refresh_token_secret_id = excluded.refresh_token_secret_id, scope = excluded.scope, lifetime_seconds = excluded.lifetime_seconds,
-    generation = held.generation + 1, refresh_lease_token = null, refresh_lease_expires_at = null, refresh_started_at = null,
-    refresh_failure_count = 0, failures_counted_since = null, next_refresh_at = '-infinity', last_error = null, ended_at = null,
-    updated_at = now();
+    p_organization_id, p_connector, p_external_account_id, coalesce(known.name, p_name), coalesce(known.settings, p_settings), '{}',
+    p_sync_interval_minutes, p_actor_id, p_access_token, now() + make_interval(secs => p_expires_in_seconds), p_account,
+    case when known.id is null then p_streams else array(
+      select stream.stream from public.sync_streams as stream where stream.integration_id = known.id and stream.offered) end);
+  insert into private.oauth_grants (integration_id, refresh_token_secret_id, scope, lifetime_seconds)
+  values (connected.id, case when p_refresh_token is not null then vault.create_secret(p_refresh_token) end, p_scope, p_expires_in_seconds);
   return connected;
 end;
 $$;
@@ -277,12 +293,12 @@ grant execute on function public.connect_oauth_integration(
 --   * { state: token, … }: here it is, or the present one is still good enough;
 --   * { state: refresh, refresh_token, generation, interrupted }: the caller refreshes, under p_lease_token, and saves or
 --     fails it; interrupted: an earlier refresh was never answered, so the platform may have replaced the token already;
---   * { state: wait, wait_ms }: somebody else is at it, and the present token has ended;
+--   * { state: wait }: somebody else is at it, and the present token has ended;
 --   * { state: backoff, retry_after_ms, error }: it failed lately, and the present token has ended;
---   * { state: reconnect, error }: only the owner can help. error null: there is no refresh token.
+--   * { state: reconnect, error }: only the owner can help. p_ended says so where there is no refresh token.
 -- p_refused: the platform has refused the present token, so it is not good enough whatever its time.
 create function public.begin_token_refresh(
-  p_integration_id uuid, p_generation int, p_lease_token uuid, p_refused boolean default false
+  p_integration_id uuid, p_generation int, p_lease_token uuid, p_refused boolean, p_ended jsonb
 )
 returns jsonb
 language plpgsql
@@ -310,15 +326,16 @@ begin
     or held.next_refresh_at > clock_timestamp()) then
     return private.describe_grant_token(p_integration_id) || jsonb_build_object('state', 'token');
   elsif held.refresh_token_secret_id is null then
-    return jsonb_build_object('state', 'reconnect', 'error', null);
+    perform private.require_reconnect(p_integration_id, p_ended);
+    return jsonb_build_object('state', 'reconnect', 'error', p_ended);
   elsif held.refresh_lease_expires_at > clock_timestamp() then
-    return jsonb_build_object('state', 'wait', 'wait_ms', 100);
+    return jsonb_build_object('state', 'wait');
   elsif held.next_refresh_at > clock_timestamp() then
     return jsonb_build_object('state', 'backoff', 'error', held.last_error,
       'retry_after_ms', ceil(extract(epoch from held.next_refresh_at - clock_timestamp()) * 1000));
   end if;
   update private.oauth_grants set
-    refresh_lease_token = p_lease_token, refresh_lease_expires_at = clock_timestamp() + interval '30 seconds',
+    refresh_lease_token = p_lease_token, refresh_lease_expires_at = clock_timestamp() + interval '60 seconds',
     refresh_started_at = clock_timestamp(), updated_at = now()
   where integration_id = p_integration_id;
   return jsonb_build_object(
@@ -327,7 +344,7 @@ begin
     'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = held.refresh_token_secret_id));
 end;
 $$;
-grant execute on function public.begin_token_refresh(uuid, int, uuid, boolean) to service_role;
+grant execute on function public.begin_token_refresh(uuid, int, uuid, boolean, jsonb) to service_role;
 
 -- Keeps what a refresh brought. Whoever took p_generation's refresh token to the platform may save, lease or not:
 -- what the platform handed out is newer than anything held here. A null refresh token keeps the old one.
@@ -347,7 +364,7 @@ begin
   if not found then
     perform private.refuse('integration_disconnected');
   end if;
-  if held.generation = p_generation and held.ended_at is null then
+  if held.generation = p_generation then
     update private.integration_credentials set
       token_secret_id = vault.create_secret(p_access_token),
       token_expires_at = clock_timestamp() + make_interval(secs => p_expires_in_seconds), updated_at = now()
@@ -356,12 +373,17 @@ begin
       refresh_token_secret_id = case
         when p_refresh_token is null then refresh_token_secret_id else vault.create_secret(p_refresh_token)
       end,
-      scope = coalesce(p_scope, scope), lifetime_seconds = p_expires_in_seconds, generation = generation + 1,
+      scope = coalesce(p_scope, scope), lifetime_seconds = p_expires_in_seconds,
+      generation = nextval('private.oauth_grant_generations'), ended_at = null,
       refresh_lease_token = null, refresh_lease_expires_at = null, refresh_started_at = null, refresh_failure_count = 0,
       failures_counted_since = null, next_refresh_at = '-infinity', last_error = null, updated_at = now()
     where integration_id = p_integration_id;
-    update public.integrations as integration set account = integration.account || p_account
-    where integration.id = p_integration_id and not integration.account @> p_account;
+    update public.integrations as integration set account = integration.account || p_account,
+      -- somebody who came later was refused with the token that this one had replaced
+      status = case integration.status when 'needs_reconnect' then 'connected' else integration.status end,
+      last_error = case integration.status when 'needs_reconnect' then null else integration.last_error end
+    where integration.id = p_integration_id
+      and (integration.status = 'needs_reconnect' or not integration.account @> p_account);
   end if;
   return private.describe_grant_token(p_integration_id);
 end;
@@ -371,7 +393,7 @@ grant execute on function public.save_token_refresh(uuid, int, text, int, text, 
 -- How a failed refresh goes on: after growing pauses, at most twenty times in a day; never again when it is final.
 -- p_answered: the platform said no, so that its refresh token is still the one held here.
 create function public.fail_token_refresh(
-  p_integration_id uuid, p_generation int, p_error jsonb, p_is_final boolean, p_answered boolean
+  p_integration_id uuid, p_lease_token uuid, p_error jsonb, p_is_final boolean, p_answered boolean
 )
 returns void
 language plpgsql
@@ -384,8 +406,8 @@ declare
   counted_since timestamptz;
 begin
   select * into held from private.oauth_grants where integration_id = p_integration_id for update;
-  if not found or held.generation <> p_generation or held.ended_at is not null then
-    return; -- somebody else was faster, or the account was disconnected
+  if not found or held.refresh_lease_token is distinct from p_lease_token then
+    return; -- it is somebody else's now, or was told before
   end if;
   failures := held.refresh_failure_count + 1;
   counted_since := coalesce(held.failures_counted_since, clock_timestamp());
@@ -405,7 +427,7 @@ begin
   end if;
 end;
 $$;
-grant execute on function public.fail_token_refresh(uuid, int, jsonb, boolean, boolean) to service_role;
+grant execute on function public.fail_token_refresh(uuid, uuid, jsonb, boolean, boolean) to service_role;
 
 -- Shows that only the owner can help, and stops everything that would go on trying.
 create function private.require_reconnect(integration_id uuid, error jsonb)
@@ -416,17 +438,6 @@ as $$
   update public.integrations as integration set status = 'needs_reconnect', last_error = require_reconnect.error
   where integration.id = require_reconnect.integration_id and integration.status in ('connected', 'error', 'paused');
 $$;
-
--- A token that has ended and has no refresh token beside it.
-create function public.require_reconnect(p_integration_id uuid, p_error jsonb)
-returns void
-language sql
-security definer
-set search_path = ''
-as $$
-  select private.require_reconnect(p_integration_id, p_error);
-$$;
-grant execute on function public.require_reconnect(uuid, jsonb) to service_role;
 
 -- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token, is_shared }, or
 -- null. is_shared: another integration has the same account, and many platforms would end its grant too.

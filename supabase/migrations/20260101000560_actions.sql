@@ -18,7 +18,8 @@ create table private.integration_actions (
   constraint integration_actions_status_is_known check (status in ('running', 'success', 'partial', 'failed', 'unknown')),
   constraint integration_actions_finished_action_has_a_finish_time check ((status = 'running') = (finished_at is null))
 );
-create index integration_actions_started_at_idx on private.integration_actions (started_at);
+create index integration_actions_started_at_idx on private.integration_actions (started_at) where status = 'running';
+create index integration_actions_finished_at_idx on private.integration_actions (finished_at);
 create index integration_actions_integration_id_organization_id_idx on private.integration_actions (integration_id, organization_id);
 alter table private.integration_actions enable row level security;
 
@@ -49,11 +50,18 @@ begin
   values (p_action_id, integration.organization_id, p_integration_id, p_action, p_idempotency_key, p_input_hash, p_actor_id)
   on conflict on constraint integration_actions_key_is_used_once do nothing;
   select * into held from private.integration_actions
-  where integration_id = p_integration_id and idempotency_key = p_idempotency_key;
+  where integration_id = p_integration_id and idempotency_key = p_idempotency_key
+  for update;
   if held.id = p_action_id then
     return jsonb_build_object('state', 'new', 'action_id', held.id); -- ours, or ours asked for again
   elsif held.input_hash <> p_input_hash or held.action <> p_action then
     perform private.refuse('idempotency_key_reused', 'This idempotency key was used for an action with another input: take a new one.');
+  elsif held.status = 'failed' and held.result -> 'error' ->> 'next' = 'retry' then
+    -- nothing was done, and it may work now: the key is free again
+    update private.integration_actions set id = p_action_id, status = 'running', result = null, actor_id = p_actor_id,
+      started_at = now(), finished_at = null
+    where id = held.id;
+    return jsonb_build_object('state', 'new', 'action_id', p_action_id);
   elsif held.status = 'running' then
     perform private.refuse('action_in_progress', 'The action with this idempotency key is still under way.');
   end if;

@@ -27,9 +27,10 @@ grant select on public.analytics to authenticated, service_role;
 insert into private.stream_tables (stream, table_name) values ('analytics', 'public.analytics');
 
 -- Counts what is synced, by integration and UTC day, from `since` on: posts, engagement and impressions of
--- own posts, messages in and out, paid orders, and what they brought, by currency and less refunds. Writes
--- only what has changed, and answers how many rows that was. A number that the platform reports under the
--- same source_id stands.
+-- own posts, messages in and out, conversions, and what they brought (revenue), by currency and less refunds.
+-- A conversion is an order or a payment that was paid and not taken back whole: of orders with the status
+-- paid, fulfilled or partially_refunded, on the day they were placed. Writes only what has changed, and
+-- answers how many rows that was. A number that the platform reports under the same source_id stands.
 create function private.roll_up_analytics(since date)
 returns int
 language plpgsql
@@ -76,7 +77,7 @@ begin
     from message_days
     cross join lateral (values ('messages_inbound', inbound_count), ('messages_outbound', outbound_count)) as number (metric, value)
     union all
-    select organization_id, integration_id, source, day, 'orders', sum(order_count), null
+    select organization_id, integration_id, source, day, 'conversions', sum(order_count), null
     from order_days
     group by 1, 2, 3, 4
     union all

@@ -136,7 +136,7 @@ as $$
 $$;
 grant execute on function public.claim_due_checks(int) to service_role;
 
--- Rings for the accounts whose check is due, and ends actions whose worker died.
+-- Rings for the accounts whose check is due, ends actions whose worker died, forgets what sign-ins no longer need.
 create function private.look_after_integrations()
 returns void
 language plpgsql
@@ -144,6 +144,7 @@ set search_path = ''
 as $$
 begin
   perform private.end_lost_actions();
+  perform private.forget_verifiers();
   if exists (
     select 1 from public.integrations as due
     where due.status in ('connected', 'error') and coalesce(due.last_checked_at, due.connected_at) < now() - interval '1 hour'

@@ -10,7 +10,8 @@ as $$
   select pg_advisory_xact_lock(20260101, 830);
 $$;
 
--- Queues the addresses that these records show, and links what is stored already. Returns how many were queued.
+-- Queues the addresses that these records show, and links what is stored already. Returns how many were queued. A web address
+-- too long to fetch is dead at once; other long ones hold the image themselves (data:), and are left where they are.
 create function private.settle_images(stream text, record_ids uuid[])
 returns int
 language plpgsql
@@ -22,13 +23,19 @@ declare
 begin
   select * into known from private.stream_tables as candidate where candidate.stream = settle_images.stream;
   execute format($sql$
-    insert into public.media_sources (organization_id, url)
-    select distinct held.organization_id, %2$s
-    from %1$s as held
-    where held.id = any ($1) and held.deleted_at is null and octet_length(%2$s) between 1 and 4096
-    on conflict (organization_id, (md5(url)::uuid)) do nothing
-    $sql$, known.table_name, known.image_url) using settle_images.record_ids;
-  get diagnostics queued_count = row_count;
+    with added as (
+      insert into public.media_sources (organization_id, url, status, last_error)
+      select distinct held.organization_id, %2$s, case when is_long then 'dead' else 'queued' end,
+        case when is_long then jsonb_build_object('code', 'image_address_too_long',
+          'message', 'The address is longer than the 4096 bytes that are fetched.', 'next', 'owner') end
+      from %1$s as held
+      cross join lateral (select octet_length(%2$s) > 4096 as is_long) as measured
+      where held.id = any ($1) and held.deleted_at is null and %2$s <> '' and (not is_long or %2$s ~* '^https?://')
+      on conflict (organization_id, (md5(url)::uuid)) do nothing
+      returning status
+    )
+    select count(*) from added where status = 'queued'
+    $sql$, known.table_name, known.image_url) into queued_count using settle_images.record_ids;
   execute format($sql$
     update %1$s as shown set image_asset_id = wanted.asset_id, updated_at = now()
     from (
@@ -299,7 +306,7 @@ begin
   if p_retry_dead then
     update public.media_sources as source set
       status = 'queued', attempt_count = 0, run_at = now(), updated_at = now()
-    where source.organization_id = p_organization_id
+    where source.organization_id = p_organization_id and octet_length(source.url) <= 4096
       and (source.status = 'dead' or source.status = 'queued' and source.attempt_count > 0 and source.lease_token is null);
     get diagnostics retried_count = row_count;
   end if;

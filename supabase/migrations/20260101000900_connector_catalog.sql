@@ -81,6 +81,12 @@ select private.register_connectors($json$[
               "type": "string",
               "minLength": 1
             },
+            "image_url": {
+              "title": "Image",
+              "description": "A URL or text field with the address of a picture; not an attachment.",
+              "type": "string",
+              "minLength": 1
+            },
             "last_modified": {
               "title": "Last modified time",
               "type": "string",
@@ -176,7 +182,7 @@ select private.register_connectors($json$[
       {
         "name": "upsert_records",
         "title": "Write rows",
-        "description": "Changes the row in which the merge fields have the same values, or makes a new one; ten rows a call. Fields that are not named stay as they are.",
+        "description": "Changes the row in which the merge fields have the same values, or makes a new one; ten rows a call. Each row needs a value in each merge field. Fields that are not named stay as they are.",
         "repeatable": true,
         "input_schema": {
           "type": "object",

@@ -321,6 +321,21 @@ describe('a page in the words of its connector', () => {
     },
   })
 
+  it('may show what another of its lists has shown, and the same list may not', async () => {
+    const lists = (steps: string[]) => {
+      const places = steps.map((step, at) => ({ step, at }))
+      return open(
+        reading((place) => places[place === null ? 0 : (place as { at: number }).at + 1] ?? null),
+        () => ({ body: {} }),
+      ).account
+    }
+
+    await expect(readAll(lists(['changed', 'archived']), 'products')).resolves.toHaveLength(3)
+    await expect(readAll(lists(['archived', 'archived']), 'products')).rejects.toMatchObject({
+      code: 'provider_repeated_page',
+    })
+  })
+
   it('that leads to itself ends the scan', async () => {
     const { account } = open(reading(() => ({ at: 1 })), () => ({ body: {} }))
 

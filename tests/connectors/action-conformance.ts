@@ -21,6 +21,7 @@ import { createHttpClient } from '../../supabase/functions/_shared/http/client.t
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import type { ConnectorFixture } from './conformance.ts'
+import { quotingRefusal, REFUSALS } from './scripted-platform.ts'
 
 export type ActionFixture = {
   input: Record<string, unknown>
@@ -46,7 +47,7 @@ export function actionConformance(
   const { answers, requests, status = 'success' } = actionFixture
 
   /** `fault` answers the writes instead. Reads of `other` are answered and not kept. */
-  async function setUp(fault?: { status?: number; hang?: boolean }) {
+  async function setUp(fault?: { status?: number; body?: unknown; hang?: boolean }) {
     const received: Received[] = []
     const server = createServer(async (request, response) => {
       const body = await text(request)
@@ -58,7 +59,7 @@ export function actionConformance(
       }
       received.push({ request: `${request.method} ${request.url}`, ...bodyOf(body) })
       if (fault?.hang) return
-      const answer = fault ? { status: fault.status, body: {} } : answers[received.length - 1]!
+      const answer = fault ? { body: {}, ...fault } : answers[received.length - 1]!
       response.writeHead(answer.status ?? 200, {
         'content-type': 'application/json',
         ...('headers' in answer ? answer.headers : {}),
@@ -145,6 +146,23 @@ export function actionConformance(
       expect(outcome).toMatchObject({ status: 'failed', error: { code: 'provider_forbidden' } })
       expect(received).toHaveLength(1)
     })
+
+    it.each(REFUSALS.filter((status) => status >= 400))(
+      'fails (%i) in words that quote a person: the error leaves the address out',
+      async (status) => {
+        const person = 'ada@people.example'
+        const said = quotingRefusal(person)
+        for (const body of [said, [{ ...said, errorCode: 'NO' }]]) {
+          const { run } = await setUp({ status, body })
+
+          const outcome = await runAction(action, readInput(action, actionFixture.input), run)
+
+          expect(outcome.status).not.toBe('success')
+          expect(outcome).toHaveProperty('error')
+          expect('error' in outcome && outcome.error?.detail).not.toContain(person)
+        }
+      },
+    )
   })
 }
 

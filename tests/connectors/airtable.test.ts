@@ -33,7 +33,7 @@ const schema = {
     id: 'tblPEOPLE0000001',
     name: 'People',
     primaryFieldId: 'fldNAME000000001',
-    fields: ['Name', 'E-mail', 'Firm', 'Tags', 'Changed'].map((name) => ({
+    fields: ['Name', 'E-mail', 'Firm', 'Tags', 'Photo', 'Changed'].map((name) => ({
       id: name === 'Name' ? 'fldNAME000000001' : `fld${name}`,
       name,
       type: 'singleLineText',
@@ -49,6 +49,7 @@ const ada = {
     'E-mail': 'ada@people.example',
     Firm: ['Acme'],
     Tags: ['vip', 'press'],
+    Photo: 'https://people.example/ada.png',
     Changed: '2026-11-02T12:00:00.000Z',
   },
   table,
@@ -78,7 +79,7 @@ const columns = {
   marketing_status: null,
   tags: ['vip', 'press'],
   address: null,
-  image_url: null,
+  image_url: 'https://people.example/ada.png',
 }
 
 const fixture: ConnectorFixture = {
@@ -90,6 +91,7 @@ const fixture: ConnectorFixture = {
       full_name: 'Name',
       company: 'Firm',
       tags: 'Tags',
+      image_url: 'Photo',
       last_modified: 'Changed',
     },
     tables: ['tblPEOPLE0000001'],
@@ -107,7 +109,14 @@ const fixture: ConnectorFixture = {
         {
           source_id: nobody.id,
           source_updated_at: null,
-          columns: { ...columns, email: null, full_name: null, company: null, tags: [] },
+          columns: {
+            ...columns,
+            email: null,
+            full_name: null,
+            company: null,
+            tags: [],
+            image_url: null,
+          },
         },
       ],
       required: 'fields',
@@ -337,6 +346,27 @@ describe('contacts', () => {
     },
   )
 
+  it.each([
+    ['a URL', 'https://people.example/ada.png', 'https://people.example/ada.png'],
+    ['a URL that is looked up', ['http://people.example/b.png'], 'http://people.example/b.png'],
+    [
+      'no attachment, whose address changes',
+      [{ id: 'att1', name: 'ada.png', url: 'https://v5.airtableusercontent.example/a' }],
+      null,
+    ],
+    ['no other text', 'ask Ada', null],
+  ])('have as their image %s', (_, Photo, image_url) => {
+    const settings = { base_id: 'appX', contacts: { table: 'People', image_url: 'Photo' } }
+    const values = airtable.readAccount({ settings, credentials: {} })
+
+    const parsed = parseRecord(airtable, 'contacts', { ...ada, fields: { Photo } }, {
+      settings: values.settings,
+      account: {},
+    })
+
+    expect(parsed).toMatchObject({ ok: true, record: { columns: { image_url } } })
+  })
+
   it('are not mapped by names and ids at once', () => {
     const contacts = { table: 'People', email: 'fldABCDEFGHIJKLMN', phone: 'Phone' }
     const read = (contacts: object) =>
@@ -529,6 +559,34 @@ describe('the rows of a table', () => {
     expect(rows[0]!.fields).toMatchObject({ SKU: 'ACM-1', Price: 1.5, Item: expect.any(String) })
     expect(base.requests.filter(({ method }) => method === 'PATCH')).toHaveLength(4)
   })
+
+  it.each([['no value', {}], ['null', { SKU: null }], ['empty text', { SKU: ' ' }]])(
+    'are not written with %s to merge them on: a second try would double them',
+    async (_, key) => {
+      const { base, account, act } = await setUp()
+      const rows = base.base.find('Inventory')!.rows
+      const write = (row: Record<string, unknown>) =>
+        act('upsert_records', { table: 'Inventory', merge_on: ['SKU'], records: [row] })
+      const unchecked = {
+        method: 'PATCH',
+        path: '/{base_id}/Inventory',
+        json: {
+          performUpsert: { fieldsToMergeOn: ['SKU'] },
+          records: [{ fields: { Item: 'Jug' } }],
+        },
+      } as const
+
+      expect(() => write({ Item: 'Tray', ...key })).toThrow(expect.objectContaining({
+        code: 'invalid_input',
+        errors: [expect.objectContaining({ path: 'input.records.0.SKU' })],
+      }))
+      expect(await write({ Item: 'Tray', SKU: 'NEW-1' })).toMatchObject({ status: 'success' })
+      expect(rows.size).toBe(121)
+      await account.call(unchecked)
+      await account.call(unchecked)
+      expect(rows.size).toBe(123)
+    },
+  )
 
   it('take text for a number only when typecasting is asked for', async () => {
     const { act } = await setUp()

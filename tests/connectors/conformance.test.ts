@@ -56,7 +56,7 @@ describe('the registry', () => {
 
     const { capabilities } = connectorInfo({
       ...connector,
-      webhooks: { scheme: 'standard-webhooks' },
+      webhooks: { scheme: 'standard-webhooks', notices: () => [] },
     })
 
     expect(capabilities).toEqual(['sync_in:products', 'incremental:products'])

@@ -26,7 +26,13 @@ import { AppError } from '../../supabase/functions/_shared/platform/errors.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { actionConformance, type ActionFixture } from './action-conformance.ts'
-import { faults, type OtherAnswers, scriptedPlatform } from './scripted-platform.ts'
+import {
+  faults,
+  type OtherAnswers,
+  quotingRefusal,
+  REFUSALS,
+  scriptedPlatform,
+} from './scripted-platform.ts'
 
 export type StreamFixture = {
   /** Raw records as the platform documents them, by page: two pages or more where there is paging. */
@@ -268,6 +274,29 @@ function streamConformance(
     }
 
     it('forbids (403)', () => expectRefusal('provider_forbidden', faults.status(403)))
+
+    it.each(REFUSALS)(
+      'refuses (%i) in words that quote a person: the error leaves the address out',
+      async (status) => {
+        const person = 'ada@people.example'
+        const said = quotingRefusal(person)
+        // where a list is good news, only an object can say in a 200 that it failed
+        for (const body of status === 200 ? [said] : [said, [{ ...said, errorCode: 'NO' }]]) {
+          const { platform, account } = await setUp({ maxAttempts: 1 })
+          platform.fail(faults.refusal(status, body))
+
+          const error = await account.fetchPage(name, first).then(
+            () => null,
+            (error: unknown) => error,
+          )
+
+          expect(error).toBeInstanceOf(AppError)
+          expect((error as AppError).detail).not.toContain(person)
+          platform.serve(streamFixture.pages)
+          expect((await account.fetchPage(name, first)).records).toEqual(streamFixture.pages[0])
+        }
+      },
+    )
 
     it('throttles (429 with Retry-After): waits as long as it asks, then succeeds', async () => {
       const { platform, account, clock } = await setUp()

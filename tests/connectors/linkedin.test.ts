@@ -134,6 +134,31 @@ describe('a LinkedIn account', () => {
     )
   })
 
+  it('is no page that the one who signs in does not administer', async () => {
+    const page = (organization_id: string) => ({
+      settings: { post_as: 'page', organization_id },
+    })
+
+    const own = await setUp(page('2414183'))
+
+    expect(own.account_name).toBe('Ada Lovelace')
+    await expect(setUp(page('2414184'))).rejects.toMatchObject({
+      code: 'invalid_settings',
+      errors: [{ path: 'settings.organization_id' }],
+    })
+    await expect(setUp({ ...page('2414183'), account: 'grace@acme.example' })).rejects
+      .toMatchObject({ code: 'invalid_settings', detail: expect.stringContaining('2414183') })
+  })
+
+  it('is the page as it was typed where our app may not ask who administers it (403)', async () => {
+    const settings = { post_as: 'page', organization_id: '2414183' }
+
+    const { facts, network } = await setUp({ settings, pagesMayBeAsked: false })
+
+    expect(facts).toEqual({ person_id: 'yrZCpj2Z12' })
+    expect(network.requests.at(-1)).toMatchObject({ status: 403 })
+  })
+
   it('gets no refresh token, unless LinkedIn has approved our app', async () => {
     const [most, approved] = [await setUp(), await setUp({ refreshTokens: true })]
 
@@ -205,7 +230,7 @@ describe('posting on LinkedIn', () => {
     const settings = { post_as: 'page', organization_id: '2414183' }
     const [administrator, other] = [
       await setUp({ settings }),
-      await setUp({ settings, account: 'grace@acme.example' }),
+      await setUp({ settings, account: 'grace@acme.example', pagesMayBeAsked: false }),
     ]
 
     expect(await administrator.act('post', { text })).toMatchObject({ status: 'success' })

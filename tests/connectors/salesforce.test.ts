@@ -9,7 +9,9 @@ import type {
   Page,
   PageCursor,
 } from '../../supabase/functions/_shared/connectors/account.ts'
+import { findAction } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-record.ts'
+import { readInput } from '../../supabase/functions/_shared/connectors/run-action.ts'
 import { salesforce } from '../../supabase/functions/_shared/connectors/salesforce.ts'
 import { soqlText } from '../../supabase/functions/_shared/connectors/salesforce/read-people.ts'
 import type { SyncedRecord } from '../../supabase/functions/_shared/connectors/vocabulary/streams.ts'
@@ -610,6 +612,32 @@ describe('upsert_contacts', () => {
 
     expect([first, second]).toMatchObject([{ output: { created: 1 } }, { output: { updated: 1 } }])
     expect(org.records('Contact')).toHaveLength(1)
+  })
+
+  it('takes external ids that differ in nothing but their case for one', () => {
+    const read = (...ids: string[]) =>
+      readInput(findAction(salesforce, 'upsert_contacts'), {
+        contacts: ids.map((external_id) => ({ external_id })),
+      })
+
+    expect(() => read('shop-a', 'SHOP-A')).toThrow(expect.objectContaining({
+      code: 'invalid_input',
+      errors: [{ path: 'input.contacts.1.external_id', message: 'is there twice' }],
+    }))
+    expect(() => read('shop-a', 'SHOP-B')).not.toThrow()
+  })
+
+  it.each(['attributes', 'Id', 'ID'])('lets no field %s say which record is written', (name) => {
+    const read = (field: string) =>
+      readInput(findAction(salesforce, 'upsert_contacts'), {
+        contacts: [{ external_id: 'shop-1', fields: { [field]: '003000000000001' } }],
+      })
+
+    expect(() => read(name)).toThrow(expect.objectContaining({
+      code: 'invalid_input',
+      errors: [expect.objectContaining({ path: `input.contacts.0.fields.${name}` })],
+    }))
+    expect(() => read('ReportsToId')).not.toThrow()
   })
 
   it('needs to know the external id field, and says which setting is missing', async () => {

@@ -112,8 +112,28 @@ function answerOf(other: OtherAnswers, asked: string): unknown {
   return pattern === undefined ? undefined : other[pattern]
 }
 
+/** A refusal in the words of every platform at once, each of which quotes `person`. */
+export function quotingRefusal(person: string): Record<string, unknown> {
+  const words = `${person} is not allowed`
+  const one = { code: 'NO', message: words, detail: words, title: words, field: 'email' }
+  return {
+    ...one,
+    ok: false,
+    category: 'VALIDATION_ERROR',
+    resultCode: 'FAIL',
+    resultReason: words,
+    error: { type: 'NO', message: words, errors: [{ reason: 'forbidden', message: words }] },
+    errors: [{ ...one, error: 'NO', errorCode: 'NO' }],
+  }
+}
+
+/** The statuses a platform may refuse with, 200 where its body says so. A 404 may be an answer. */
+export const REFUSALS = [200, 400, 402, 403, 409, 422, 426]
+
 /** The faults of the conformance suite. */
 export const faults = {
+  refusal: (status: number, body: unknown): Fault => (response) =>
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
   status: (status: number, headers: Record<string, string> = {}): Fault => (response) =>
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(
       '{"error":"no"}',

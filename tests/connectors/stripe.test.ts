@@ -14,10 +14,12 @@ import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-r
 import { stripe } from '../../supabase/functions/_shared/connectors/stripe.ts'
 import { memoryTokenCache } from '../../supabase/functions/_shared/connectors/token-cache.ts'
 import type { SyncedRecord } from '../../supabase/functions/_shared/connectors/vocabulary/streams.ts'
+import type { RequestBudget } from '../../supabase/functions/_shared/http/budget.ts'
 import { createHttpClient } from '../../supabase/functions/_shared/http/client.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
-import { conformance, type StreamFixture } from './conformance.ts'
+import { conformance, readAll, type StreamFixture } from './conformance.ts'
+import { pacedBudget } from './paced-budget.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -165,6 +167,7 @@ const orders: StreamFixture = {
 
 conformance(stripe, {
   settings: { account_id: 'acct_1Acme' },
+  other: { 'GET /v1/account': { id: 'acct_1Acme', object: 'account' } },
   credentials: { api_key: 'rk_live_key-of-acme' },
   streams: { contacts, orders },
 })
@@ -178,10 +181,16 @@ async function setUp(options: StripeSimulatorOptions = {}) {
     ...options,
   })
   onTestFinished(platform.stop)
-  const open = (credentials = platform.credentials): Account =>
+  const open = (
+    credentials = platform.credentials,
+    { settings = platform.settings, budget }: {
+      settings?: typeof platform.settings
+      budget?: RequestBudget
+    } = {},
+  ): Account =>
     openAccount({
       connector: stripe,
-      settings: platform.settings,
+      settings,
       credentials,
       clock,
       tokens: memoryTokenCache(),
@@ -191,6 +200,7 @@ async function setUp(options: StripeSimulatorOptions = {}) {
         allowPrivateNetworks: true,
         log: createLog({}, () => {}),
         random: () => 0.5,
+        ...(budget ? { budget } : {}),
       }),
     })
   const account = open()
@@ -262,6 +272,25 @@ describe('a Stripe account', () => {
       columns && 'status' in columns &&
       columns.status === 'refunded'
     )).toHaveLength(1)
+  })
+})
+
+describe('the 25 requests a second of Stripe', () => {
+  it('are never exceeded, and nearly used up over a whole run', async () => {
+    const { platform, clock, open } = await setUp({ customers: 8_000, requestsPerSecond: 25 })
+    const account = open(platform.credentials, {
+      budget: pacedBudget(stripe, platform.settings, clock),
+    })
+    const started = clock.now().getTime()
+
+    const records = await readAll(account, 'contacts')
+
+    expect(records).toHaveLength(8_000)
+    expect(platform.load()).toEqual({ most: expect.any(Number), refused: 0 })
+    expect(platform.load().most).toBeLessThanOrEqual(25)
+    const seconds = (clock.now().getTime() - started) / 1000
+    // without what may come at once at its beginning
+    expect((platform.requests.length - stripe.rateLimit.burst) / seconds).toBeGreaterThan(0.8 * 25)
   })
 })
 
@@ -502,6 +531,33 @@ describe('a payment', () => {
       status: 'paid',
       number: null,
     })
+  })
+})
+
+describe('the account id that was typed', () => {
+  const other = { account_id: 'acct_1Other' }
+
+  it.each([
+    ['a secret key', { apiKey: 'sk_test_demo' }],
+    ['a restricted key that may ask', { permissions: ['customers', 'account'] as const }],
+  ])('has to be that of %s', async (_, options) => {
+    const { platform, open } = await setUp(options)
+
+    await expect(open().check()).resolves.toEqual({ account: {} })
+    await expect(open(platform.credentials, { settings: other }).check()).rejects.toMatchObject({
+      code: 'invalid_settings',
+      detail: 'The key belongs to the Stripe account acct_1Demo, not to acct_1Other.',
+      errors: [{ path: 'settings.account_id' }],
+    })
+  })
+
+  it('is taken as it is where a restricted key may not ask whose it is (403)', async () => {
+    const { platform, open } = await setUp()
+
+    await expect(open(platform.credentials, { settings: other }).check()).resolves.toEqual({
+      account: {},
+    })
+    expect(platform.requests.at(-1)).toMatchObject({ path: '/v1/account', status: 403 })
   })
 })
 

@@ -1,6 +1,8 @@
 // The queue of images: who gets what, what a failure costs, and how a product comes to its link.
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { airtable } from '../../supabase/functions/_shared/connectors/airtable.ts'
+import { parseRecord } from '../../supabase/functions/_shared/connectors/parse-record.ts'
 import { openTransaction } from '../support/concurrency.ts'
 import { callFunction, refusal, useDatabase } from '../support/database.ts'
 import {
@@ -95,6 +97,29 @@ describe('what products show', () => {
     expect(images.map(({ url }) => url.slice(0, 8))).toEqual(['https://'])
   })
 
+  it('is dead at once, and says why, where a web address is too long to fetch', async () => {
+    const ofLength = (length: number) => newUrl().padEnd(length, 'a')
+    const [longest, tooLong] = [ofLength(4096), ofLength(4097)]
+    await writeProducts(database, organizationId, [showing('1', longest), showing('2', tooLong)])
+
+    const { images, token } = await claimImages(database)
+    await finishImages(database, token, images.map((image) => stored(image, 'content')))
+    const again = await call('service_role', 'request_images', {
+      p_organization_id: organizationId,
+      p_retry_dead: true,
+    })
+
+    expect(images.map(({ url }) => url)).toEqual([longest])
+    expect(await readLinks(database, organizationId)).toEqual({ 1: hashOf('content'), 2: null })
+    expect(again).toEqual({ queued: 0, waiting: 0, stored: 1, dead: 1 })
+    const sources = await readSources(database, organizationId)
+    expect(sources.find(({ url }) => url === tooLong)).toMatchObject({
+      status: 'dead',
+      attempt_count: 0,
+      last_error: { code: 'image_address_too_long', next: 'owner' },
+    })
+  })
+
   it('is not fetched any more when no product shows it by then', async () => {
     const [gone, kept] = [newUrl(), newUrl()]
     const integrationId = await writeProducts(database, organizationId, [
@@ -141,6 +166,26 @@ describe('what contacts show', () => {
       bob: hashOf(own),
       eve: null,
     })
+  })
+
+  it('may be the address in a field of Airtable', async () => {
+    const { settings } = airtable.readAccount({
+      settings: { base_id: 'appX', contacts: { table: 'People', image_url: 'Photo' } },
+      credentials: {},
+    })
+    const url = newUrl('ada.png')
+    const row = { id: 'recAda', createdTime: '2026-11-01T12:00:00.000Z', fields: { Photo: url } }
+    const parsed = parseRecord(airtable, 'contacts', row, { settings, account: {} })
+    const integrationId = await writeProducts(database, organizationId, [])
+    await applyRecords(database, integrationId, 'contacts', [
+      { ...contact('recAda', null), ...(parsed.ok ? parsed.record.columns : {}) },
+    ])
+    const { token, images } = await claimImages(database)
+
+    await finishImages(database, token, images.map((image) => stored(image, 'Ada')))
+
+    expect(images.map(({ url }) => url)).toEqual([url])
+    expect(await readLinks(database, organizationId, 'contacts')).toEqual({ recAda: hashOf('Ada') })
   })
 
   it('changes with the contact, and is linked at once where it is known', async () => {

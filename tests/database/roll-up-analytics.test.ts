@@ -72,11 +72,11 @@ describe('rolled up', () => {
     })
   })
 
-  it('are paid orders and what they brought, exact, by currency and less refunds', async () => {
+  it('are conversions, which are paid orders and payments, and what they brought, exact, by currency and less refunds', async () => {
     const account = await connect()
     await applyRecords(database, account.id, 'orders', [
       order('1', { total_amount: '0.10', currency: 'USD' }),
-      order('2', { total_amount: '0.20', currency: 'USD', status: 'fulfilled' }),
+      order('2', { total_amount: '0.20', currency: 'USD', status: 'fulfilled', kind: 'payment' }),
       order('3', { total_amount: '10', refunded_amount: '2.50', status: 'partially_refunded' }),
       order('4', { total_amount: '99', status: 'pending' }),
       order('5', { total_amount: '99', refunded_amount: '99', status: 'refunded' }),
@@ -86,7 +86,7 @@ describe('rolled up', () => {
     await rollUp()
 
     expect(await numbersOf(account)).toEqual({
-      'orders:2026-01-01': '4',
+      'conversions:2026-01-01': '4',
       'revenue:2026-01-01:EUR': '7.50',
       'revenue:2026-01-01:USD': '0.30',
     })
@@ -117,9 +117,9 @@ describe('rolled up', () => {
     ])
     await rollUp()
 
-    expect(before).toMatchObject({ 'orders:2026-01-01': '2', 'revenue:2026-01-01:USD': '5' })
+    expect(before).toMatchObject({ 'conversions:2026-01-01': '2', 'revenue:2026-01-01:USD': '5' })
     expect(await numbersOf(account)).toEqual({
-      'orders:2026-01-01': '1',
+      'conversions:2026-01-01': '1',
       'revenue:2026-01-01:EUR': '7',
     })
   })
@@ -140,7 +140,7 @@ describe('rolled up', () => {
     expect(after).toEqual(before)
     expect(await rollUp()).toBe(1)
     expect(await numbersOf(account)).toMatchObject({
-      'orders:2026-01-01': '2',
+      'conversions:2026-01-01': '2',
       'revenue:2026-01-01:EUR': '50.50',
     })
   })
@@ -167,7 +167,7 @@ describe('rolled up', () => {
     const recent = await numbersOf(account)
     await rollUp('-infinity')
 
-    expect(Object.keys(recent)).toEqual(['orders:2026-01-01', 'revenue:2026-01-01:EUR'])
+    expect(Object.keys(recent)).toEqual(['conversions:2026-01-01', 'revenue:2026-01-01:EUR'])
     expect(await numbersOf(account)).toEqual({})
   })
 })

@@ -1,12 +1,17 @@
-// Fifty processes need the same token when it ends, and whoever renews it may be killed: once an expiry, never lost in silence.
+// Fifty callers in ten processes need the same token when it ends, and whoever renews it may be killed: once an expiry,
+// never lost in silence.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Caller, startCaller } from '../../scripts/bench/refresh/callers.ts'
+import {
+  askAll,
+  type Caller,
+  startCaller,
+  startCallers,
+} from '../../scripts/bench/refresh/callers.ts'
 import type { Told } from '../../scripts/bench/refresh/caller.ts'
 import {
   type SignedInAccount,
   signedInAccount,
 } from '../../scripts/bench/refresh/signed-in-account.ts'
-import { inParallel } from '../../supabase/functions/_shared/platform/in-parallel.ts'
 import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
 
 const CALLERS = 50
@@ -28,12 +33,12 @@ async function statusOf({ admin, setup }: SignedInAccount) {
   return row
 }
 
-describe('fifty processes and two hundred expiries', () => {
+describe('fifty callers in ten processes and two hundred expiries', () => {
   let account: SignedInAccount
   let callers: Caller[]
   beforeAll(async () => {
     account = await signedInAccount(faulty.stack)
-    callers = await inParallel(Array.from({ length: CALLERS }), 4, () => startCaller(account.setup))
+    callers = await startCallers(account.setup, CALLERS)
   }, 120_000)
   afterAll(async () => {
     await Promise.all(callers.map((caller) => caller.kill()))
@@ -49,7 +54,7 @@ describe('fifty processes and two hundred expiries', () => {
 
       for (let expiry = 0; expiry < EXPIRIES; expiry++) {
         await account.expire()
-        const told = await Promise.all(callers.map((caller) => caller.ask({ kind: 'go' })))
+        const told = await askAll(callers, { kind: 'go' })
         const tokens = [...tokensOf(told)]
         if (tokens.length !== 1 || !oauth.verify(tokens[0]!)) odd.push(...tokens)
       }
@@ -75,12 +80,12 @@ describe('fifty processes and two hundred expiries', () => {
         await account.expire()
         const victim = await victims.shift()!
         if (expiry + victims.length + 1 < KILLED) victims.push(startCaller(account.setup))
-        const stopped = await victim.ask({ kind: 'before' })
+        const [stopped] = await victim.ask({ kind: 'before' })
         await victim.kill()
         await account.endLease()
-        const told = await Promise.all(callers.map((caller) => caller.ask({ kind: 'go' })))
+        const told = await askAll(callers, { kind: 'go' })
         const tokens = [...tokensOf(told)]
-        if (stopped.kind !== 'stopped' || tokens.length !== 1 || !oauth.verify(tokens[0]!)) {
+        if (stopped?.kind !== 'stopped' || tokens.length !== 1 || !oauth.verify(tokens[0]!)) {
           odd.push(JSON.stringify(stopped), ...tokens)
         }
       }
@@ -98,11 +103,11 @@ describe('fifty processes and two hundred expiries', () => {
     await account.expire()
     const before = oauth.control.counters()
     const release = oauth.control.holdTokenEndpoint()
-    const waiting = callers.map((caller) => caller.ask({ kind: 'go' }))
+    const waiting = askAll(callers, { kind: 'go' })
     await faulty.admin`select pg_sleep(0.3)` // all of them are asking by now, whatever the order
 
     release()
-    const told = await Promise.all(waiting)
+    const told = await waiting
 
     expect(tokensOf(told).size).toBe(1)
     expect(oauth.control.counters().refreshes_granted - before.refreshes_granted).toBe(1)
@@ -119,15 +124,15 @@ describe('the one who renews is killed after the platform has answered', () => {
     await account.expire()
     const { oauth } = account.airtable
 
-    const stopped = await victim.ask({ kind: 'after' })
+    const [stopped] = await victim.ask({ kind: 'after' })
     await victim.kill()
     await account.endLease()
-    const told = await next.ask({ kind: 'go' })
+    const [told] = await next.ask({ kind: 'go' })
     const status = await statusOf(account)
     const counted = oauth.control.counters()
-    const again = await next.ask({ kind: 'go' })
+    const [again] = await next.ask({ kind: 'go' })
 
-    expect(stopped.kind).toBe('stopped')
+    expect(stopped?.kind).toBe('stopped')
     expect(told).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
     expect(status).toMatchObject({
       status: 'needs_reconnect',
@@ -173,12 +178,12 @@ describe('a refresh that fails', () => {
       update private.oauth_grants set next_refresh_at = now() + interval '1 hour'
       where integration_id = ${account.setup.integrationId}`
     const tried = calls() - before
-    const held = await caller.ask({ kind: 'go' })
+    const [held] = await caller.ask({ kind: 'go' })
     const triedAfter = calls() - before
     account.airtable.control.clearFaults()
     await account.admin`
       update private.oauth_grants set next_refresh_at = now() where integration_id = ${account.setup.integrationId}`
-    const recovered = await caller.ask({ kind: 'go' })
+    const [recovered] = await caller.ask({ kind: 'go' })
 
     expect(pauses.slice(0, 4).map((pause) => Math.round(pause / 10) * 10)).toEqual([
       30,
@@ -190,7 +195,7 @@ describe('a refresh that fails', () => {
     expect(tried).toBeGreaterThan(8)
     expect(held).toMatchObject({ kind: 'refused', code: 'provider_unavailable' })
     expect(triedAfter).toBe(tried)
-    expect(recovered.kind).toBe('token')
+    expect(recovered?.kind).toBe('token')
     await caller.kill()
     await account.stop()
   })
@@ -201,9 +206,9 @@ describe('a refresh that fails', () => {
     account.airtable.oauth.control.revokeGrants()
     await account.expire()
 
-    const first = await caller.ask({ kind: 'go' })
+    const [first] = await caller.ask({ kind: 'go' })
     const counted = account.airtable.requests.length
-    const second = await caller.ask({ kind: 'go' })
+    const [second] = await caller.ask({ kind: 'go' })
 
     expect(first).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
     expect(second).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
@@ -211,5 +216,30 @@ describe('a refresh that fails', () => {
     expect(await statusOf(account)).toMatchObject({ status: 'needs_reconnect' })
     await caller.kill()
     await account.stop()
+  })
+})
+
+describe('a holder whose answer comes late', () => {
+  it('may still save what it got, also when somebody was refused meanwhile with the token it had replaced', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const [slow, next] = await Promise.all([
+      startCaller(account.setup),
+      startCaller(account.setup),
+    ])
+    await account.expire()
+    const [held] = await slow.ask({ kind: 'after' }) // replaced there, not saved here
+    await account.endLease()
+    const [refused] = await next.ask({ kind: 'go' })
+    const before = await statusOf(account)
+
+    const [saved] = await slow.ask({ kind: 'save' })
+    const after = await statusOf(account)
+
+    expect(held?.kind).toBe('stopped')
+    expect(refused).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
+    expect(before?.status).toBe('needs_reconnect')
+    expect(saved?.kind).toBe('token')
+    expect(after).toMatchObject({ status: 'connected', last_error: null })
+    await Promise.all([slow.kill(), next.kill(), account.stop()])
   })
 })

@@ -101,6 +101,39 @@ describe('an action', () => {
       .toEqual(['failure', 'success'])
   })
 
+  it('that could not be sent has failed, not unknown, and its key is free for when it works', async () => {
+    const { airtable, integration_id } = await connected()
+    const body = upsert(integration_id, 'later@example.com', { idempotency_key: 'later' })
+    // the access has ended, and could not be renewed a moment ago
+    await sql`
+      update private.integration_credentials set token_expires_at = now() where integration_id = ${integration_id}`
+    await sql`
+      update private.oauth_grants set next_refresh_at = now() + interval '1 minute'
+      where integration_id = ${integration_id}`
+    const refused = await act(body)
+    await sql`
+      update private.oauth_grants set next_refresh_at = now() where integration_id = ${integration_id}`
+
+    const done = await act(body)
+
+    expect(refused.body).toMatchObject({ status: 'failed', error: { next: 'retry' } })
+    expect(done.body).toMatchObject({ status: 'success' })
+    expect(writes(airtable)).toHaveLength(1)
+  })
+
+  it('whose answer never came is unknown, and nobody is told to try again', async () => {
+    const { airtable, integration_id } = await connected()
+    airtable.control.setFault({ kind: 'reset', times: 9, path: '/v0/' })
+
+    const lost = await act(upsert(integration_id, 'lost@example.com'))
+
+    expect(lost.body).toMatchObject({ status: 'unknown', error: { next: 'owner' } })
+    expect(lost.body.error?.message).toContain('look there')
+    airtable.control.clearFaults()
+    // the outage has opened the account's circuit
+    await sql`update private.request_budgets set circuit = 'closed', open_until = '-infinity', window_failure_count = 0`
+  })
+
   it('whose worker died is known to be unknown, and its key is not done again', async () => {
     const { airtable, integration_id } = await connected()
     const body = upsert(integration_id, 'lost@example.com', { idempotency_key: 'lost' })

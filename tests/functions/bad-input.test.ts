@@ -149,9 +149,10 @@ describe.each(takers)('$path', ({ path, body, isWorker }) => {
 
 /** A few of the values are right for a field. */
 function isAcceptable(field: string, value: unknown): boolean {
-  const isFlag = ['paused', 'delete_data', 'allow_mass_delete', 'wait', 'retry_dead'].includes(
-    field,
-  )
+  const isFlag = ['paused', 'delete_data', 'allow_mass_delete', 'wait', 'retry_dead', 'dry_run']
+    .includes(
+      field,
+    )
   // whether an object is right is for the connector to say: settings and credentials have their own test
   const isObject = ['settings', 'credentials'].includes(field) && typeof value === 'object' &&
     value !== null && !Array.isArray(value)

@@ -373,7 +373,12 @@ describe('signing in again', () => {
       connect: { name: 'Kept name' },
     })
     await call(fresh.manager, '/sync', { integration_id: first.integration_id, stream: 'contacts' })
-    const count = () => sql`select count(*)::int as count from vault.secrets`
+    const count = async () => {
+      // a verifier goes two minutes after its code was exchanged
+      await sql`update private.oauth_states set used_at = used_at - interval '3 minutes'`
+      await functions.remote.runCron('look-after-integrations')
+      return await sql`select count(*)::int as count from vault.secrets`
+    }
     const [before] = await count()
 
     const { body } = await call<{ authorization_url: string }>(
@@ -396,6 +401,49 @@ describe('signing in again', () => {
     expect(rows?.count).toBe(30)
     expect(stream?.cursor).not.toBeNull()
     expect(after?.count).toBe(before?.count)
+  })
+
+  it('keeps what a manager has changed meanwhile, and is written down', async () => {
+    const airtable = await openAirtable(functions)
+    const fresh = await createTeam(database)
+    const first = await signIn(functions, fresh.manager, fresh.organizationId, airtable)
+    const { body } = await call<{ authorization_url: string }>(
+      fresh.manager,
+      '/integrations/reconnect',
+      { integration_id: first.integration_id, return_url: RETURN_URL },
+    )
+    const settings = { ...airtable.settings, tables: ['Inventory'] }
+    await call(fresh.manager, '/integrations/update', {
+      integration_id: first.integration_id,
+      settings,
+    })
+
+    await follow(body.authorization_url)
+
+    expect((await read(first.integration_id))?.settings).toMatchObject({ tables: ['Inventory'] })
+    const actions = await sql`
+      select action from public.activity_logs where subject_id = ${first.integration_id} order by created_at`
+    expect(actions.map(({ action }) => action)).toContain('integration.reconnected')
+  })
+
+  it('is the only way to new access: credentials are refused, and the token stays', async () => {
+    const airtable = await openAirtable(functions)
+    const fresh = await createTeam(database)
+    const { integration_id } = await signIn(
+      functions,
+      fresh.manager,
+      fresh.organizationId,
+      airtable,
+    )
+
+    const refused = await call(fresh.manager, '/integrations/update', {
+      integration_id,
+      credentials: {},
+    })
+    const check = await call(fresh.manager, '/integrations/check', { integration_id })
+
+    expect(refused).toMatchObject({ status: 409, body: { code: 'sign_in_required' } })
+    expect(check.body).toMatchObject({ status: 'healthy' })
   })
 
   it('connects the same account as the same integration also when asked to connect', async () => {

@@ -2,9 +2,15 @@
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import type { Functions } from './functions.ts'
 import { createPerson, createTeam, type Person, type Team } from './people.ts'
+import { RETURN_URL } from './sign-in.ts'
 
-/** A team with one connected store, and a person who has nothing to do with it. */
-export type World = Team & { integrationId: string; store: TreezSimulator; stranger: Person }
+/** A team with a connected store and an account that was signed in to, and a person who has nothing to do with them. */
+export type World = Team & {
+  integrationId: string
+  signedInId: string
+  store: TreezSimulator
+  stranger: Person
+}
 
 export type Endpoint = {
   path: string
@@ -17,7 +23,7 @@ export type Endpoint = {
 const integration = { field: 'integration_id', code: 'integration_not_found' } as const
 
 /** Where the database rings for a worker; only with the worker token. */
-export const workerEndpoints = ['/sync/work', '/sync-images/work']
+export const workerEndpoints = ['/sync/work', '/sync-images/work', '/integrations/work']
 
 export const endpoints: Endpoint[] = [
   {
@@ -81,6 +87,31 @@ export const endpoints: Endpoint[] = [
     owner: integration,
   },
   {
+    path: '/integrations/check-all',
+    body: ({ organizationId }) => ({ organization_id: organizationId }),
+    owner: { field: 'organization_id', code: 'organization_not_found' },
+  },
+  {
+    path: '/integrations/reconnect',
+    body: ({ signedInId }) => ({
+      integration_id: signedInId,
+      return_url: RETURN_URL,
+      finish_in: 'callback',
+    }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/act',
+    body: ({ signedInId }) => ({
+      integration_id: signedInId,
+      action: 'upsert_records',
+      input: { table: 'People', merge_on: ['Email'], records: [{ Email: 'ada@example.com' }] },
+      dry_run: true,
+      idempotency_key: 'the same each time',
+    }),
+    owner: integration,
+  },
+  {
     path: '/integrations/disconnect',
     body: ({ integrationId }) => ({ integration_id: integrationId, delete_data: false }),
     owner: integration,
@@ -91,6 +122,29 @@ export const endpoints: Endpoint[] = [
 export async function makeWorld(functions: Functions, store: TreezSimulator): Promise<World> {
   const team = await createTeam(functions.database)
   const { id } = await functions.connect('secret key', team.organizationId, store)
+  const signedIn = await functions.database.call<{ id: string }>(
+    'service_role',
+    'connect_oauth_integration',
+    {
+      p_organization_id: team.organizationId,
+      p_connector: 'airtable',
+      p_external_account_id: 'appWORLD',
+      p_name: 'Signed in',
+      p_settings: { base_id: 'appWORLD', auth: 'oauth', tables: [] },
+      p_account: {},
+      p_streams: [],
+      p_sync_interval_minutes: null,
+      p_actor_id: null,
+      p_integration_id: null,
+      p_access_token: `access-${team.organizationId}`,
+      p_expires_in_seconds: 86_400,
+      p_refresh_token: `refresh-${team.organizationId}`,
+      p_scope: null,
+    },
+  )
+  // left out of checks: there is no such account to ask
+  await functions.database.owner`
+    update public.integrations set status = 'pending' where id = ${signedIn.id}`
   const stranger = await createPerson(functions.database)
-  return { ...team, integrationId: id, store, stranger }
+  return { ...team, integrationId: id, signedInId: signedIn.id, store, stranger }
 }

@@ -1,4 +1,4 @@
-// A process of its own that needs an account's token when it is told to: run by callers.ts.
+// A process of its own whose callers need an account's token when it is told to: run by callers.ts.
 import process from 'node:process'
 import { airtable } from '../../../supabase/functions/_shared/connectors/airtable.ts'
 import { storedGrant } from '../../../supabase/functions/_shared/oauth/stored-grant.ts'
@@ -13,24 +13,43 @@ import type { Outside } from '../../../supabase/functions/_shared/platform/outsi
 export type CallerSetup = {
   databaseUrl: string
   integrationId: string
+  /** Callers in the process, each with a connection of its own; 1 when not said. */
+  callers?: number
   environment: Outside['environment']
 }
 
-/** `before` and `after` stop in the middle of the refresh: before the platform is asked, after it has answered. */
-export type Order = { kind: 'go' | 'before' | 'after' }
+/**
+ * `before` and `after` stop in the middle of the refresh: before the platform is asked, after it has answered; `save` lets
+ * what stopped after the answer go on.
+ */
+export type Order = { kind: 'go' | 'before' | 'after' | 'save' }
 
 export type Told =
-  | { kind: 'ready' }
   | { kind: 'token'; access_token: string; took_ms: number }
   | { kind: 'refused'; code: string; detail: string }
   | { kind: 'stopped' }
 
 const setup: CallerSetup = JSON.parse(process.env['CALLER']!)
-const tell = (told: Told) => process.send!(told)
-const db = directDatabase(setup.databaseUrl, { max: 1 })
+/** One for each caller of the process; none when it has come up. */
+const tell = (...told: Told[]) => process.send!(told)
+const count = setup.callers ?? 1
+const db = directDatabase(setup.databaseUrl, { max: count })
 const never = new Promise<never>(() => {})
 
+let goOn = () => {}
+let stoppedCall: Promise<Told[]> = Promise.resolve([])
+
 process.on('message', async ({ kind }: Order) => {
+  if (kind === 'save') {
+    goOn()
+    return tell(...await stoppedCall)
+  }
+  const needed = Promise.all(Array.from({ length: count }, () => need(kind)))
+  if (kind === 'go') tell(...await needed)
+  else stoppedCall = needed
+})
+
+async function need(kind: Order['kind']): Promise<Told> {
   const startedAt = performance.now()
   const outside: Outside = {
     db,
@@ -44,9 +63,10 @@ process.on('message', async ({ kind }: Order) => {
       }
       const answer = await fetch(...request)
       if (kind === 'after') {
-        await answer.arrayBuffer()
+        const body = await answer.arrayBuffer()
         tell({ kind: 'stopped' })
-        await never
+        await new Promise<void>((resolve) => goOn = resolve)
+        return new Response(body, answer)
       }
       return answer
     },
@@ -58,14 +78,16 @@ process.on('message', async ({ kind }: Order) => {
     const { settings, account } = open.integration
     const values = { settings, credentials: {}, account }
     const access_token = await storedGrant(outside, open, airtable, values).current()
-    tell({ kind: 'token', access_token, took_ms: performance.now() - startedAt })
+    return { kind: 'token', access_token, took_ms: performance.now() - startedAt }
   } catch (error) {
-    tell({
+    return {
       kind: 'refused',
       code: error instanceof AppError ? error.code : 'internal_error',
       detail: String(error),
-    })
+    }
   }
-})
-await db.call('next_sync_run_at', {}) // connected before it is told to go
-tell({ kind: 'ready' })
+}
+
+// connected before it is told to go
+await Promise.all(Array.from({ length: count }, () => db.call('next_sync_run_at', {})))
+tell()

@@ -2,11 +2,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inParallel } from '../../../supabase/functions/_shared/platform/in-parallel.ts'
 import type { CallerSetup, Order, Told } from './caller.ts'
 
+/** A process with one caller or several. */
 export type Caller = {
-  /** What came of it. */
-  ask(order: Order): Promise<Told>
+  /** What came of it, for each caller in the process. */
+  ask(order: Order): Promise<Told[]>
   kill(): Promise<void>
 }
 
@@ -31,11 +33,11 @@ export async function startCaller(setup: CallerSetup): Promise<Caller> {
   }
 }
 
-function nextOf(child: ChildProcess): Promise<Told> {
+function nextOf(child: ChildProcess): Promise<Told[]> {
   return new Promise((resolve, reject) => {
     const onExit = () => reject(new Error('the caller ended'))
     child.once('exit', onExit)
-    child.once('message', (told: Told) => {
+    child.once('message', (told: Told[]) => {
       child.off('exit', onExit)
       resolve(told)
     })
@@ -48,4 +50,22 @@ function killed(child: ChildProcess): Promise<void> {
     child.once('exit', () => resolve())
     child.kill('SIGKILL')
   })
+}
+
+/** So many callers in ten processes, as far as they go round. */
+export async function startCallers(setup: CallerSetup, count: number): Promise<Caller[]> {
+  const processes = Math.min(10, count)
+  return await inParallel(
+    Array.from({ length: processes }, (_, index) => index),
+    2,
+    (index) => {
+      const callers = Math.floor(count / processes) + (index < count % processes ? 1 : 0)
+      return startCaller({ ...setup, callers })
+    },
+  )
+}
+
+/** All of them at the same moment. */
+export async function askAll(callers: Caller[], order: Order): Promise<Told[]> {
+  return (await Promise.all(callers.map((caller) => caller.ask(order)))).flat()
 }

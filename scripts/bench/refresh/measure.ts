@@ -5,10 +5,8 @@ import { signInClient } from '../../../supabase/functions/_shared/oauth/sign-in-
 import { refreshTokens } from '../../../supabase/functions/_shared/oauth/token-endpoint.ts'
 import { systemClock } from '../../../supabase/functions/_shared/platform/clock.ts'
 import { createLog } from '../../../supabase/functions/_shared/platform/log.ts'
-import { inParallel } from '../../../supabase/functions/_shared/platform/in-parallel.ts'
 import type { Outside } from '../../../supabase/functions/_shared/platform/outside.ts'
-import type { Told } from './caller.ts'
-import { type Caller, startCaller } from './callers.ts'
+import { askAll, type Caller, startCaller, startCallers } from './callers.ts'
 import { type SignedInAccount, signedInAccount } from './signed-in-account.ts'
 
 export type Counted = {
@@ -30,14 +28,11 @@ export async function measureRefreshes(
 ): Promise<Refreshes> {
   const account = await signedInAccount(stack)
   log(`starting ${count} callers`)
-  const callers = await inParallel(
-    Array.from({ length: count }),
-    4,
-    () => startCaller(account.setup),
-  )
+  const callers = await startCallers(account.setup, count)
+  const alone = await startCaller(account.setup)
   try {
     log('refreshing alone')
-    const one = await counted(account, callers.slice(0, 1), Math.min(expiries, 50))
+    const one = await counted(account, [alone], Math.min(expiries, 50))
     log(`${expiries} expiries, ${count} callers`)
     const many = await counted(account, callers, expiries)
     log(`${expiries} expiries, ${count} callers, the holder killed each time`)
@@ -46,7 +41,7 @@ export async function measureRefreshes(
     const bare = await bareRefreshes(account, Math.min(expiries, 50))
     return { bare, one, many, killed }
   } finally {
-    await Promise.all(callers.map((caller) => caller.kill()))
+    await Promise.all([alone, ...callers].map((caller) => caller.kill()))
     await account.stop()
   }
 }
@@ -65,9 +60,9 @@ async function counted(
     await account.expire()
     await before()
     const startedAt = performance.now()
-    const told = await Promise.all(callers.map((caller) => caller.ask({ kind: 'go' })))
+    const told = await askAll(callers, { kind: 'go' })
     rounds.push(performance.now() - startedAt)
-    const tokens = new Set(told.map((each: Told) => each.kind === 'token' ? each.access_token : ''))
+    const tokens = new Set(told.map((each) => each.kind === 'token' ? each.access_token : ''))
     const [token = ''] = tokens
     if (tokens.size !== 1 || !oauth.verify(token)) odd++
   }

@@ -134,7 +134,7 @@ function airtableId(random: SeededRandom, prefix: string): string {
 }
 
 /** Airtable keeps no empty cells. */
-function nonEmpty(fields: Record<string, unknown>): Record<string, unknown> {
+export function nonEmpty(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) =>
       value !== null && value !== '' && value !== false &&

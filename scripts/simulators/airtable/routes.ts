@@ -1,7 +1,7 @@
 // Which of Airtable's addresses answer, and with what? The schema of the base and the rows of its tables.
 import { z } from 'zod'
 import { jsonOf, type SimulatorAnswer, type SimulatorRequest } from '../parts/http-server.ts'
-import type { Base, Table } from './base.ts'
+import { type Base, nonEmpty, type Table } from './base.ts'
 import type { BaseLimit } from './base-limit.ts'
 import { compileFormula, type FormulaRow } from './formula.ts'
 import type { Iterators } from './iterators.ts'
@@ -105,8 +105,9 @@ function upsert(request: SimulatorRequest, table: Table, base: Base): SimulatorA
   for (const { fields } of records) {
     const trouble = cellTrouble(table, fields, typecast)
     if (trouble) return trouble
+    const keys = nonEmpty(fields) // empty matches nothing, not even empty
     const matching = [...table.rows.values()].filter((row) =>
-      fieldsToMergeOn.every((name) => row.fields[name] === fields[name])
+      fieldsToMergeOn.every((name) => name in keys && row.fields[name] === keys[name])
     )
     if (matching.length > 1) {
       return refuse(422, 'INVALID_VALUE_FOR_COLUMN', 'Cannot update more than one record by upsert')

@@ -98,7 +98,11 @@ function searchContacts(request: SimulatorRequest, parts: HubSpotRoutes): Simula
     return invalid(`at most ${parts.mostResults} results`)
   }
   const visible = parts.now() - parts.searchLagMs()
-  const found = parts.crm.list()
+  // who was archived since then is shown as if nothing had happened
+  const stale = parts.crm.list(true)
+    .filter(({ archivedAt }) => Date.parse(archivedAt!) > visible)
+    .map((contact) => ({ ...contact, archivedAt: null }))
+  const found = [...parts.crm.list(), ...stale]
     .filter(({ properties }) => Date.parse(properties.lastmodifieddate ?? '') <= visible)
     .filter((contact) =>
       filterGroups.length === 0 ||

@@ -24,6 +24,8 @@ export type LinkedInRoutes = {
   /** Months that are served. */
   versions: ReadonlySet<string>
   verify(access_token: string): { account: string; scopes: readonly string[] } | null
+  /** Whether the app may ask who administers which page. */
+  pagesMayBeAsked: boolean
   /** Posts that an author may still publish on this day. */
   quota: { left: number }
   nextId(): string
@@ -60,6 +62,7 @@ export function answerLinkedIn(
   if (request.headers['x-restli-protocol-version'] !== '2.0.0') {
     return refusal(400, 'X-RestLi-Protocol-Version 2.0.0 is required')
   }
+  if (pathname === '/rest/organizationAcls') return pagesOf(request, caller, parts)
   if (pathname === '/rest/posts' && request.method === 'POST') {
     return publish(request, caller, parts)
   }
@@ -77,6 +80,28 @@ function callerOf(
   const consent = verify((headers['authorization'] ?? '').replace(/^Bearer /, ''))
   const member = members.find(({ email }) => email === consent?.account)
   return consent && member ? { member, scopes: consent.scopes } : null
+}
+
+/** Which pages somebody administers, for apps that may ask. */
+function pagesOf(
+  { url }: SimulatorRequest,
+  { member, scopes }: Caller,
+  { pagesMayBeAsked }: LinkedInRoutes,
+): SimulatorAnswer {
+  if (!pagesMayBeAsked || !scopes.includes('w_organization_social')) {
+    return refusal(403, 'Not enough permissions to access: organizationAcls.FINDER-roleAssignee', {
+      code: 'ACCESS_DENIED',
+    })
+  }
+  const role = url.searchParams.get('role') ?? 'ADMINISTRATOR'
+  if (url.searchParams.get('q') !== 'roleAssignee') return refusal(404, 'No such finder')
+  const elements = (role === 'ADMINISTRATOR' ? member.administers : []).map((id) => ({
+    organization: `urn:li:organization:${id}`,
+    roleAssignee: `urn:li:person:${member.sub}`,
+    role,
+    state: 'APPROVED',
+  }))
+  return { body: { elements, paging: { start: 0, count: 100, links: [] } } }
 }
 
 function mayWriteAs(author: string, { member, scopes }: Caller): boolean {

@@ -15,6 +15,9 @@ export type MailchimpRoutes = {
   isTokenGood(token: string): boolean
 }
 
+export const refuseConnection = (): SimulatorAnswer =>
+  problem(429, 'Too Many Requests', 'You have exceeded the limit of 10 simultaneous connections.')
+
 export function answerMailchimp(
   request: SimulatorRequest,
   parts: MailchimpRoutes,

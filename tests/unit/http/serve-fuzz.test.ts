@@ -82,6 +82,30 @@ const endpoints: {
     valid: { integration_id: uuid },
     answer: { status: 'healthy', latency_ms: 12.5, checked_at: '2026-11-20T09:00:00Z' },
   },
+  {
+    contract: integrations.checkIntegrations,
+    valid: { organization_id: uuid },
+    answer: { checks: [], unchecked: [uuid] },
+  },
+  { contract: integrations.workChecks, valid: { reason: 'cron' }, answer: { accepted: true } },
+  {
+    contract: integrations.reconnectIntegration,
+    valid: { integration_id: uuid, return_url: 'https://app.example.com/', finish_in: 'app' },
+    answer: {
+      authorization_url: 'https://p.example/authorize',
+      expires_at: '2026-11-20T09:10:00+00:00',
+    },
+  },
+  {
+    contract: integrations.finishSignIn,
+    valid: { parameters: { code: 'c', state: 's' } },
+    answer: integration,
+  },
+  {
+    contract: integrations.actOnIntegration,
+    valid: { integration_id: uuid, action: 'post', input: {}, dry_run: true, idempotency_key: 'k' },
+    answer: { action_id: uuid, status: 'success', output: { id: 1 } },
+  },
 ]
 
 let handlers: Map<Contract, Handler>

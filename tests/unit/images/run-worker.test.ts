@@ -1,5 +1,5 @@
 // A worker in front of a real image host, with a queue and a Storage that are noted down.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type ImageSimulator, startImageSimulator } from '../../../scripts/simulators/images.ts'
 import type { ImageOutcome } from '../../../supabase/functions/_shared/images/claimed-images.ts'
 import {
@@ -154,6 +154,35 @@ describe('a worker', () => {
 
     expect(outcomes.map(codeOf)).toEqual([...Array(10).fill('provider_timeout'), 'stored'])
     expect(host.requests.length - before).toBeLessThanOrEqual(4)
+  })
+
+  it('begins no upload that its lease might not outlive: large ones queue for a slow Storage', async () => {
+    const clock = fakeClock('2026-11-20T09:00:00Z')
+    const beginning = clock.now().getTime()
+    const began: number[] = []
+    const third = await startImageSimulator()
+    onTestFinished(third.stop)
+    const hosts = [host, elsewhere, third]
+    const large = 2 * 1024 * 1024
+    const urls = hosts.flatMap(({ url }, index) =>
+      [0, 1].map((second) => `${url}/large/${large + 2 * index + second}/slow.png`)
+    )
+
+    const { outcomes, lines } = await work(urls, {
+      clock,
+      put: () => {
+        began.push(clock.now().getTime() - beginning)
+        clock.advance(29_000)
+        return Promise.resolve()
+      },
+    })
+
+    expect(outcomes).toHaveLength(6)
+    expect(outcomes.map(codeOf).filter((code) => code === 'stored')).toHaveLength(began.length)
+    expect(began.length).toBeGreaterThan(0)
+    expect(Math.max(...began) + 30_000).toBeLessThan(120_000)
+    expect(new Set(outcomes.map(codeOf))).toEqual(new Set(['stored', 'given back']))
+    expect(lines.join()).not.toContain('could not be kept')
   })
 
   it.each([

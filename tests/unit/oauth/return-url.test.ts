@@ -56,7 +56,7 @@ describe('a return address', () => {
   })
 
   it('gets what came of it beside its own query', () => {
-    const url = withOutcome('https://app.example.com/settings?tab=2&error=old', {
+    const url = withOutcome('https://app.example.com/settings?tab=2&error=old&integration_id=old', {
       error: 'oauth_denied',
       error_description: 'Access was denied & nothing connected',
     })

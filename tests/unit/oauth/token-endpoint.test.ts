@@ -90,6 +90,8 @@ describe('a token answer', () => {
     ['a lifetime that is nonsense', 'soon', null],
     ['a lifetime below zero', -5, null],
     ['no lifetime', undefined, null],
+    ['a lifetime longer than can be kept', 99_999_999_999, 2_147_483_647],
+    ['a part of a second', 0.5, 1],
   ])('%s', async (_, expires_in, expected) => {
     const { tokens } = await refresh({ body: { ...good, expires_in } })
 
@@ -137,6 +139,17 @@ describe('a token answer', () => {
   ])('that is %s is no token, and is not repeated in the error', async (_, body, type) => {
     await expect(refresh({ body, type })).rejects.toMatchObject({ code: 'provider_bad_answer' })
     await expect(refresh({ body: good })).resolves.toBeDefined()
+  })
+
+  it('that cannot be read is not kept with the error: it may be a token all the same', async () => {
+    const failure = await refresh({
+      body: 'access_token=very-secret-token&expires_in=1',
+      type: 'text/plain',
+    })
+      .then(() => null, (error: unknown) => error)
+
+    expect(failure).toMatchObject({ code: 'provider_bad_answer' })
+    expect(JSON.stringify(failure) + String((failure as Error).cause)).not.toContain('very-secret')
   })
 
   it('tells facts of the account, and is kept also when they cannot be read', async () => {
@@ -236,7 +249,7 @@ describe('our app proves itself', () => {
     expect(sent.url).toBe('https://north.acme.example/token')
   })
 
-  it('not at all before it is registered: the error says what to set', async () => {
+  it('not at all before it is registered: the error says what to set', () => {
     const connector = connectorWith({})
     const account = connector.readAccount({ settings: {}, credentials: {} })
 

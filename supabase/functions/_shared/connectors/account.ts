@@ -159,17 +159,22 @@ export function openAccount(options: AccountOptions): Account {
 
   /** One call of a check, and those behind it with the facts it told. */
   async function checkStep(
-    { accountName, account: factsOf, then, ...declared }: CheckCall,
+    { accountName, account: factsOf, verify, notKnown = [], then, ...declared }: CheckCall,
     known: AccountValues,
   ): ReturnType<Account['check']> {
     const { path, ...rest } = declared
-    const { body } = await send({
+    const places = placesOf(known)
+    const { status, body } = await send({
       ...rest,
       url: addresses(connector, known, options.overrides).of(path),
-      query: fillValues(rest.query ?? {}, placesOf(known)),
+      query: fillValues(rest.query ?? {}, places),
+      headers: fillValues(rest.headers ?? {}, places),
+      accept: notKnown,
     })
-    const name = accountName?.(body)
-    const facts = { ...known.account, ...factsOf?.(body) }
+    const isKnown = !notKnown.includes(status)
+    if (isKnown) verify?.(body, known)
+    const name = isKnown ? accountName?.(body) : undefined
+    const facts = { ...known.account, ...(isKnown ? factsOf?.(body) : {}) }
     const proved = { ...(name === undefined ? {} : { account_name: name }), account: facts }
     return then ? { ...proved, ...await checkStep(then, { ...known, account: facts }) } : proved
   }
@@ -240,19 +245,23 @@ function listOf(connector: Connector, stream: Stream, records: unknown): unknown
   })
 }
 
-/** A platform that ignores the paging would feed the same page for ever. */
+/**
+ * A platform that ignores the paging would feed the same page for ever. Two steps of a `read` are two lists, which
+ * may well show the same records.
+ */
 function repetitionGuard(connector: Connector) {
-  const lastPages = new Map<string, { cursor: string; ids: string }>()
+  const lastPages = new Map<string, { cursor: string; step: unknown; ids: string }>()
   return (stream: Stream, cursor: PageCursor | null, records: unknown[]) => {
     const last = lastPages.get(stream.name)
     const page = {
       cursor: JSON.stringify(cursor),
+      step: cursor && 'place' in cursor ? cursor.place.step : undefined,
       ids: JSON.stringify(records.map((record) => stream.id(record))),
     }
     lastPages.set(stream.name, page)
     // The same cursor again is the engine asking again, which is its right.
     if (!last || cursor === null || records.length === 0 || last.cursor === page.cursor) return
-    if (last.ids === page.ids) {
+    if (last.step === page.step && last.ids === page.ids) {
       throw new AppError('provider_repeated_page', {
         detail: `${connector.name} gave the same page of ${stream.name} twice.`,
       })

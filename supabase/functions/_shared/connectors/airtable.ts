@@ -11,6 +11,7 @@ import {
 import { defineConnector, type Failure } from './define-connector.ts'
 import { action, inBatches } from './vocabulary/actions.ts'
 import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import { timestamp, timestampText } from './vocabulary/timestamp.ts'
 
@@ -35,6 +36,9 @@ const settings = z.strictObject({
     company: field('Company'),
     job_title: field('Job title'),
     tags: field('Tags'),
+    image_url: field('Image').meta({
+      description: 'A URL or text field with the address of a picture; not an attachment.',
+    }),
     last_modified: field('Last modified time'),
   }).refine(
     ({ table: _, ...fields }) => {
@@ -77,7 +81,9 @@ export const airtable = defineConnector({
     '`schema.bases:read`.',
     '',
     '- **Contacts**: name the table and say which of its fields holds what, all by name or all by id. A field that is',
-    '  not there stops the sync with its name, rather than emptying a column.',
+    '  not there stops the sync with its name, rather than emptying a column. The image is fetched and kept from the web',
+    '  address in a URL or text field. Attachments are no image here: Airtable gives them another address each time they',
+    '  are read, so each would be a new picture.',
     '- **Records**: list the tables. `name` is the primary field; `fields` are the cells as Airtable sends them, which',
     '  leaves empty ones out. Attachments have addresses that end after about two hours.',
     '',
@@ -137,7 +143,7 @@ export const airtable = defineConnector({
           marketing_status: null,
           tags: cellTexts(cell(contacts?.tags)),
           address: null,
-          image_url: null, // the address of an attachment ends within hours
+          image_url: cellAddress(cell(contacts?.image_url)),
         }
         return {
           source_id: id,
@@ -171,7 +177,7 @@ export const airtable = defineConnector({
       title: 'Write rows',
       description:
         'Changes the row in which the merge fields have the same values, or makes a new one; ten rows a call. ' +
-        'Fields that are not named stay as they are.',
+        'Each row needs a value in each merge field. Fields that are not named stay as they are.',
       input: z.strictObject({
         table: tableOf,
         merge_on: mergeFields.meta({
@@ -187,6 +193,17 @@ export const airtable = defineConnector({
           description:
             'Airtable makes text fit the field, and new choices where a select lacks them.',
         }),
+      }).superRefine(({ merge_on, records }, { addIssue }) => {
+        // nothing would match: a second try would make the row again
+        for (const [index, row] of records.entries()) {
+          for (const name of merge_on.filter((name) => isEmptyCell(row[name]))) {
+            addIssue({
+              code: 'custom',
+              path: ['records', index, name],
+              message: 'needs a value, since rows are merged on it',
+            })
+          }
+        }
       }),
       output: z.object({
         created: z.array(z.string()).meta({ description: 'Ids of the new rows' }),
@@ -246,6 +263,17 @@ function cellTexts(cell: unknown): string[] {
   return typeof named === 'string' ? cellTexts(named) : []
 }
 
+/** The web address in a URL or text field. An attachment has no text: its address changes at each reading. */
+function cellAddress(cell: unknown): string | null {
+  const text = cellText(cell)
+  return text !== null && /^https?:\/\//i.test(text) && URL.canParse(text) ? text : null
+}
+
+/** Airtable keeps no such cell, so no row can be found by it. */
+const isEmptyCell = (cell: unknown) =>
+  cell === undefined || cell === null || cell === false ||
+  typeof cell === 'string' && cell.trim() === '' || Array.isArray(cell) && cell.length === 0
+
 const idsAt = (body: unknown, path: string) =>
   z.array(z.string()).catch([]).parse(readPath(body, path))
 
@@ -259,14 +287,8 @@ function readFailure(status: number, headers: Headers, body: unknown): Failure |
   if (status < 400) return null
   const listed = readPath(body, 'errors.0')
   const error = readPath(body, 'error')
-  const type = String(readPath(listed, 'error') ?? readPath(error, 'type') ?? error ?? '').slice(
-    0,
-    100,
-  )
-  const message = String(readPath(listed, 'message') ?? readPath(error, 'message') ?? '').slice(
-    0,
-    300,
-  )
+  const type = platformWords(readPath(listed, 'error') ?? readPath(error, 'type') ?? error)
+  const message = platformWords(readPath(listed, 'message') ?? readPath(error, 'message'))
   const detail = `Airtable answered ${status}: ${[type, message].filter((part) => part).join(': ')}`
   if (type === 'LIST_RECORDS_ITERATOR_NOT_AVAILABLE') {
     return { code: 'provider_cursor_expired', detail }

@@ -27,6 +27,8 @@ export type CallOptions = {
   repeatable: boolean
   /** Other statuses than 2xx that are an answer all the same. */
   accept?: (answer: PlatformAnswer) => boolean
+  /** Told whether the platform may have carried it out. */
+  trace?: { sent: boolean }
 }
 
 /** Everything the vocabulary of streams can say only reads. */
@@ -36,7 +38,7 @@ const READS: CallOptions = { repeatable: true }
 export function platformCaller(
   { connector, account, http, clock, authentication }: CallParts,
 ): (call: AddressedCall, options?: CallOptions) => Promise<PlatformAnswer> {
-  async function send(call: AddressedCall, { repeatable, accept: isAccepted }: CallOptions) {
+  async function send(call: AddressedCall, { repeatable, accept: isAccepted, trace }: CallOptions) {
     await authentication.prepare()
     let failure: Failure | null = null
     const judge = (answer: Answer): AppError | 'success' | undefined => {
@@ -56,6 +58,7 @@ export function platformCaller(
       ...bodyOf(call),
       url: withQuery(call.url, { ...call.query, ...authentication.query }),
       repeatable,
+      trace,
       authorize: authentication.authorize,
       limit: call.limit,
       cost: call.cost,

@@ -21,6 +21,7 @@ import {
   type StreamDefinition,
 } from './vocabulary/stream-definition.ts'
 import type { StreamName } from './vocabulary/streams.ts'
+import type { Webhooks } from './vocabulary/webhooks.ts'
 
 export type { Limits, RateLimit } from './vocabulary/rate-limit.ts'
 export type { Stream } from './vocabulary/stream-definition.ts'
@@ -44,9 +45,6 @@ export type Failure = {
   /** When to come back, in milliseconds, for `provider_rate_limited`. */
   retryAfterMs?: number
 }
-
-/** How the platform signs the webhooks it sends. */
-export type WebhookScheme = 'standard-webhooks'
 
 export type ConnectorDefinition<
   Settings extends z.ZodObject = z.ZodObject,
@@ -79,7 +77,7 @@ export type ConnectorDefinition<
   /** How long to pause after this good answer, in milliseconds: its headers say that the budget is used up. */
   pause?(answer: JudgedAnswer): number | null
   /** Kept for later: nothing receives webhooks yet. */
-  webhooks?: { scheme: WebhookScheme }
+  webhooks?: Webhooks
   actions?: Record<string, ActionDefinition>
   /** Empty where nothing is read. */
   streams: {
@@ -125,7 +123,7 @@ export type Connector = {
   ): AccountValues
   failure(answer: JudgedAnswer): Failure | null
   pause(answer: JudgedAnswer): number | null
-  webhooks: { scheme: WebhookScheme } | null
+  webhooks: Webhooks | null
   actions: Record<string, Action>
   streams: Partial<Record<StreamName, Stream>>
   /** Names of the streams an account with these settings has. */

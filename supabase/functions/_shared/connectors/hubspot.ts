@@ -4,6 +4,7 @@ import type { ContactColumns } from '../contracts/contacts.ts'
 import { readRetryAfter } from '../http/retry.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
 import { CONTACTS, OVERLAP_SECONDS, readContacts } from './hubspot/read-contacts.ts'
+import { webhookNotices } from './hubspot/webhook-notices.ts'
 import { action, type ActionAnswer, inBatches, ItemFailure } from './vocabulary/actions.ts'
 import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
@@ -102,9 +103,11 @@ export const hubspot = defineConnector({
 
   // 100 in 10 seconds, rolling, is the least that any account has.
   rateLimit: perWindow({ requests: 100, seconds: 10, burst: 10 }),
-  limits: { search: perWindow({ requests: 5, seconds: 1 }) },
+  // a little under 5 a second, one at a time: so no second, wherever it begins, sees more than 5
+  limits: { search: { requestsPerSecond: 4.5, burst: 1 } },
   accountId: ({ account }) => account.hub_id ?? '',
   failure: readFailure,
+  webhooks: { scheme: 'hubspot-v3', notices: webhookNotices },
 
   streams: {
     contacts: {
@@ -254,24 +257,32 @@ function failuresOf({ body }: ActionAnswer, emails: string[], first: number): It
     index: first + offset,
     email: email.toLowerCase(),
   }))
-  const isNamed = (item: typeof batch[number], names: string[]) =>
-    names.includes(String(item.index)) || names.includes(item.email)
-  const errors = listAt(body, 'errors').map((error) => ({
-    code: String(readPath(error, 'category') ?? 'UNKNOWN'),
-    message: platformWords(readPath(error, 'message')),
-    names: Object.values((readPath(error, 'context') ?? {}) as object).flat()
-      .map((name) => String(name).toLowerCase()),
-  }))
-  const failures = errors.flatMap(({ code, message, names }) =>
-    batch.filter((item) => isNamed(item, names)).map(({ index }) => ({ index, code, message }))
+  type Named = { traces: string[]; emails: string[] }
+  const isNamed = (item: typeof batch[number], { traces, emails }: Named) =>
+    traces.includes(String(item.index)) || emails.includes(item.email)
+  const errors = listAt(body, 'errors').map((error) => {
+    // what else is in the context, such as the refused value, may look like one of these
+    const named = (path: string) => [readPath(error, `context.${path}`) ?? []].flat().map(String)
+    return {
+      code: String(readPath(error, 'category') ?? 'UNKNOWN'),
+      message: platformWords(readPath(error, 'message')),
+      traces: named('objectWriteTraceId'),
+      emails: [...named('ids'), ...named('emails')].map((email) => email.toLowerCase()),
+    }
+  })
+  const failures = errors.flatMap(({ code, message, ...named }) =>
+    batch.filter((item) => isNamed(item, named)).map(({ index }) => ({ index, code, message }))
   )
-  const nameless = errors.find(({ names }) => !batch.some((item) => isNamed(item, names)))
+  const nameless = errors.find((error) => !batch.some((item) => isNamed(item, error)))
   if (!nameless) return failures
   // it does not say whom it means: whoever is neither written nor refused by name
-  const answered = listAt(body, 'results').flatMap((result) => [
-    String(readPath(result, 'objectWriteTraceId') ?? ''),
-    String(readPath(result, 'properties.email') ?? '').toLowerCase(),
-  ])
+  const results = listAt(body, 'results')
+  const answered: Named = {
+    traces: results.map((result) => String(readPath(result, 'objectWriteTraceId') ?? '')),
+    emails: results.map((result) =>
+      String(readPath(result, 'properties.email') ?? '').toLowerCase()
+    ),
+  }
   const { code, message } = nameless
   return [
     ...failures,

@@ -5,6 +5,7 @@ import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure } from './define-connector.ts'
 import { action, inBatches } from './vocabulary/actions.ts'
 import { clientCredentials } from './vocabulary/auth.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 
 const settings = z.strictObject({
@@ -250,8 +251,9 @@ function itemCount(status: unknown): number {
 function readFailure(status: number, body: unknown): Failure | null {
   if (status !== 400) return null
   const said = readPath(body, 'message') ?? readPath(body, 'error') ?? 'no reason given'
+  const words = platformWords(typeof said === 'string' ? said : JSON.stringify(said))
   return {
     code: 'provider_rejected',
-    detail: `Leafly refused the items: ${JSON.stringify(said).slice(0, 300)}`,
+    detail: `Leafly refused the items: ${words}`,
   }
 }

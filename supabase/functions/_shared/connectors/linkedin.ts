@@ -3,8 +3,9 @@ import { z } from 'zod'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
 import { action } from './vocabulary/actions.ts'
-import { type AccountFacts, oauth2 } from './vocabulary/auth.ts'
+import { type AccountFacts, type AccountValues, type CheckCall, oauth2 } from './vocabulary/auth.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 
 const settings = z.strictObject({
@@ -28,8 +29,36 @@ const settings = z.strictObject({
 })
 type Settings = z.output<typeof settings>
 
-const signIn = (scope: string) =>
+/** Who signed in. */
+const member: CheckCall = {
+  path: '/v2/userinfo',
+  accountName: (body) => {
+    const name = readPath(body, 'name')
+    return typeof name === 'string' ? name : undefined
+  },
+  account: (body): AccountFacts => {
+    const person_id = readPath(body, 'sub')
+    if (typeof person_id === 'string' && person_id !== '') return { person_id }
+    throw new AppError('provider_bad_answer', {
+      detail: 'LinkedIn does not say whose account this is.',
+    })
+  },
+}
+
+const PAGES_ASKED = 100
+
+/** Which pages that member administers. */
+const pages: CheckCall = {
+  path: '/rest/organizationAcls',
+  query: { q: 'roleAssignee', role: 'ADMINISTRATOR', count: String(PAGES_ASKED) },
+  headers: { 'linkedin-version': '{api_version}', 'x-restli-protocol-version': '2.0.0' },
+  notKnown: [403], // the scope it takes is not one that every app gets
+  verify: refusePageOfOthers,
+}
+
+const signIn = (scope: string, check: CheckCall) =>
   oauth2({
+    check,
     authorization_endpoint: 'https://www.linkedin.com/oauth/v2/authorization',
     token_endpoint: 'https://www.linkedin.com/oauth/v2/accessToken',
     token_endpoint_auth_method: 'client_secret_post',
@@ -50,6 +79,9 @@ export const linkedin = defineConnector({
   guide: [
     'Our app at LinkedIn needs the products _Sign In with LinkedIn using OpenID Connect_ and _Share on LinkedIn_; to',
     'post as a page also _Community Management_, and the person who signs in has to administer the page.',
+    'Connecting a page asks LinkedIn which pages that person administers, and is refused where the page is not among',
+    'them. LinkedIn does not let every app ask that: where it refuses the question (403), the page is taken as typed, and',
+    'a page of somebody else shows at the first post.',
     '',
     'A sign-in lasts 60 days. Unless LinkedIn has approved our app for refresh tokens, the owner has to sign in again',
     'then.',
@@ -62,25 +94,11 @@ export const linkedin = defineConnector({
   auth: {
     setting: 'post_as',
     modes: {
-      member: signIn('openid profile w_member_social'),
-      page: signIn('openid profile w_organization_social'),
+      member: signIn('openid profile w_member_social', member),
+      page: signIn('openid profile w_organization_social', { ...member, then: pages }),
     },
   },
   baseUrl: 'https://api.linkedin.com',
-  check: {
-    path: '/v2/userinfo',
-    accountName: (body) => {
-      const name = readPath(body, 'name')
-      return typeof name === 'string' ? name : undefined
-    },
-    account: (body): AccountFacts => {
-      const person_id = readPath(body, 'sub')
-      if (typeof person_id === 'string' && person_id !== '') return { person_id }
-      throw new AppError('provider_bad_answer', {
-        detail: 'LinkedIn does not say whose account this is.',
-      })
-    },
-  },
   accountId: ({ settings, account }) =>
     settings.post_as === 'page'
       ? `organization:${settings.organization_id}`
@@ -168,6 +186,35 @@ const versioned = ({ api_version }: Settings) => ({
 const authorOf = ({ post_as, organization_id }: Settings, { person_id }: AccountFacts) =>
   post_as === 'page' ? `urn:li:organization:${organization_id}` : `urn:li:person:${person_id}`
 
+const Pages = z.object({
+  elements: z.array(z.object({
+    organization: z.string(),
+    state: z.string().default('APPROVED'),
+  })),
+})
+
+function refusePageOfOthers(body: unknown, { settings }: AccountValues): void {
+  const parsed = Pages.safeParse(body)
+  if (!parsed.success) {
+    throw new AppError('provider_bad_answer', {
+      detail: 'LinkedIn’s list of the pages that this person administers cannot be read.',
+    })
+  }
+  const { elements } = parsed.data
+  const isTheirs = elements.some(({ organization, state }) =>
+    organization === `urn:li:organization:${settings.organization_id}` && state === 'APPROVED'
+  )
+  if (isTheirs || elements.length >= PAGES_ASKED) return // among so many it may be a later one
+  throw new AppError('invalid_settings', {
+    detail:
+      `Whoever signed in does not administer the page ${settings.organization_id} at LinkedIn.`,
+    errors: [{
+      path: 'settings.organization_id',
+      message: 'is not a page that this person administers',
+    }],
+  })
+}
+
 /** LinkedIn looks at no page itself: without a title there is no card. */
 function articleOf(
   { url, title, description }: { url: string; title: string; description?: string },
@@ -188,7 +235,7 @@ function duplicateOf(body: unknown): string | null {
 
 /** What a refusal means where its status does not say it. */
 function readFailure({ status, body, now }: JudgedAnswer): Failure | null {
-  const said = String(readPath(body, 'message') ?? '').slice(0, 200)
+  const said = platformWords(readPath(body, 'message'))
   if (status === 426) {
     return {
       code: 'invalid_settings',

@@ -55,28 +55,37 @@ export async function planAction(
   input: unknown,
   run: ActionRun,
 ): Promise<PlatformCall[]> {
-  return await action.requests(input, await contextOf(action, input, run))
+  return (await prepare(action, input, run)).requests
 }
 
-/** Does it. Throws only before the first request has been sent. */
+/**
+ * Does it.
+ *
+ * @throws AppError before the first request was sent. Anything else is our own failure, and nobody knows what it came to.
+ */
 export async function runAction(
   action: Action,
   input: unknown,
   run: ActionRun,
 ): Promise<ActionOutcome> {
-  const context = await contextOf(action, input, run)
-  const requests = await action.requests(input, context)
+  const { context, requests } = await prepare(action, input, run)
   const answers: ActionAnswer[] = []
   const outputSoFar = () => action.output.parse(action.read(answers, input, context))
   for (const request of requests) {
+    const trace = { sent: false }
     try {
-      answers.push(
-        await run.account.call(request, { repeatable: action.repeatable, accept: action.accept }),
-      )
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error
+      const { repeatable, accept } = action
+      answers.push(await run.account.call(request, { repeatable, accept, trace }))
+    } catch (thrown) {
+      // before it was sent: no turn, no token, no database; a failure without doubt
+      if (!(thrown instanceof AppError) && trace.sent) throw thrown
+      const error = thrown instanceof AppError
+        ? thrown
+        : new AppError('unavailable', { cause: thrown })
       const partOutput = answers.length === 0 ? {} : { output: outputSoFar() }
-      if (UNKNOWN.includes(error.code)) return { status: 'unknown', error, ...partOutput }
+      if (trace.sent && UNKNOWN.includes(error.code)) {
+        return { status: 'unknown', error, ...partOutput }
+      }
       return answers.length === 0
         ? { status: 'failed', error }
         : { status: 'partial', output: outputSoFar(), error }
@@ -92,6 +101,18 @@ export async function runAction(
       cause,
     })
     return { status: 'unknown', error }
+  }
+}
+
+/** Nothing is sent here but reads. @throws AppError */
+async function prepare(action: Action, input: unknown, run: ActionRun) {
+  try {
+    const context = await contextOf(action, input, run)
+    return { context, requests: await action.requests(input, context) }
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    // what was read first is not what the platform documents
+    throw new AppError('provider_bad_answer', { cause: error })
   }
 }
 

@@ -173,15 +173,24 @@ export const salesforce = defineConnector({
         })).min(1).max(2000),
       }).superRefine(({ contacts }, context) => {
         const seen = new Set<string>()
-        contacts.forEach(({ external_id }, index) => {
-          if (seen.has(external_id)) {
+        contacts.forEach(({ external_id, fields }, index) => {
+          const key = external_id.toLowerCase() // Salesforce makes no difference
+          if (seen.has(key)) {
             context.addIssue({
               code: 'custom',
               path: ['contacts', index, 'external_id'],
               message: 'is there twice',
             })
           }
-          seen.add(external_id)
+          seen.add(key)
+          for (const name of Object.keys(fields)) {
+            if (!NO_FIELDS.includes(name.toLowerCase())) continue
+            context.addIssue({
+              code: 'custom',
+              path: ['contacts', index, 'fields', name],
+              message: 'is no field that can be written',
+            })
+          }
         })
       }),
       output: z.object({
@@ -243,6 +252,9 @@ export const salesforce = defineConnector({
     }),
   },
 })
+
+/** What a record says of itself beside its fields: its type, and which record it is. */
+const NO_FIELDS = ['attributes', 'id']
 
 /** Salesforce's own limit of one call. */
 const BATCH = 200

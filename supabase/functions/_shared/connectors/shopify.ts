@@ -7,6 +7,7 @@ import { defineConnector, type Failure, type JudgedAnswer } from './define-conne
 import { headerKey, oauth2, secret, type Values } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
 import type { PlatformCall } from './vocabulary/platform-call.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import type { ReadContext } from './vocabulary/stream-definition.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
@@ -304,7 +305,7 @@ function readErrors(body: unknown): Failure | null {
   if (errors === undefined || errors === null) return null
   const first = Array.isArray(errors) ? errors[0] : { message: errors }
   const code = String(readPath(first, 'extensions.code') ?? '')
-  const message = String(readPath(first, 'message') ?? 'no reason given').slice(0, 200)
+  const message = platformWords(readPath(first, 'message')) || 'no reason given'
   if (code === 'THROTTLED') {
     const needed = readPath(body, 'extensions.cost.requestedQueryCost')
     return {

@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
-import { headerKey, secret } from './vocabulary/auth.ts'
+import { type AccountValues, headerKey, secret } from './vocabulary/auth.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from './vocabulary/stream-definition.ts'
@@ -77,7 +78,8 @@ export const stripe = defineConnector({
     "Make a **restricted key** in Stripe's dashboard (Developers, API keys) that may *read* Customers,",
     'PaymentIntents, Charges and refunds, and Events, and may write nothing. A secret key works too, and may do',
     'far more than is needed here. Keys of a sandbox or of test mode connect an account beside the live one.',
-    'Restricted keys may not ask which account they belong to, so its id is taken from you.',
+    'The account id has to be that of the key: a key of another account is refused. A restricted key may not ask Stripe',
+    'whose it is unless you let it read that; then the id is taken as typed, and nothing tells if it is wrong.',
     '',
     '- **Contacts** are customers. Stripe has one name for a person or a company: it is in `full_name`.',
     '- **Orders** are payments (PaymentIntents), not charges: one payment is one order, however often the card was',
@@ -97,12 +99,22 @@ export const stripe = defineConnector({
     value: ({ credentials }) => `Bearer ${credentials.api_key}`,
   }),
   baseUrl: 'https://api.stripe.com/v1',
-  rateLimit: perWindow({ requests: 25, seconds: 1, burst: 5 }), // to one endpoint, or in all in a sandbox
+  rateLimit: perWindow({ requests: 25, seconds: 1 }), // to one endpoint, or in all in a sandbox
   accountId: ({ settings, credentials }) =>
     /^[rs]k_test_/.test(String(credentials.api_key))
       ? `${settings.account_id}:test`
       : settings.account_id,
-  check: { path: '/customers', query: { limit: '1' }, headers },
+  check: {
+    path: '/customers',
+    query: { limit: '1' },
+    headers,
+    then: {
+      path: '/account',
+      headers,
+      notKnown: [403], // of restricted keys, as a rule
+      verify: refuseKeyOfOthers,
+    },
+  },
   failure: readFailure,
 
   streams: {
@@ -203,6 +215,23 @@ export const stripe = defineConnector({
     },
   },
 })
+
+/** Records of two accounts must not end up in one connection. */
+function refuseKeyOfOthers(body: unknown, { settings }: AccountValues): void {
+  const id = readPath(body, 'id')
+  if (typeof id !== 'string') {
+    throw new AppError('provider_bad_answer', {
+      detail: 'Stripe does not say whose account this is.',
+    })
+  }
+  if (id === settings.account_id) return
+  throw new AppError('invalid_settings', {
+    detail: `The key belongs to the Stripe account ${
+      platformWords(id)
+    }, not to ${settings.account_id}.`,
+    errors: [{ path: 'settings.account_id', message: 'is not the account of this key' }],
+  })
+}
 
 type ObjectList = {
   path: string

@@ -8,6 +8,7 @@ import { defineConnector, type Failure } from './define-connector.ts'
 import { secret, signedRequest, tokenExchange } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
 
@@ -244,7 +245,7 @@ function readFailure(body: unknown): Failure | null {
   }
   if (code !== 'FAIL') return noData
   const reason = String(readPath(body, 'resultReason') ?? 'no reason given').slice(0, 200)
-  const detail = `Treez answered FAIL: ${reason}`
+  const detail = `Treez answered FAIL: ${platformWords(reason)}`
   if (OUR_MISTAKES.includes(reason)) return { code: 'provider_rejected', detail }
   if (IS_TROUBLE.test(reason)) return { code: 'provider_unavailable', detail }
   const refused = /AUTH|TOKEN|CREDENTIAL/i.test(reason)

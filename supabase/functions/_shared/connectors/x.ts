@@ -10,6 +10,7 @@ import { action } from './vocabulary/actions.ts'
 import { oauth2 } from './vocabulary/auth.ts'
 import type { PlatformCall } from './vocabulary/platform-call.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
+import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from './vocabulary/stream-definition.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
@@ -381,7 +382,7 @@ function published(body: unknown, username: string | undefined) {
 /** What an answer means where its status does not say it. */
 function readFailure({ status, headers, body, now }: JudgedAnswer): Failure | null {
   const type = String(readPath(body, 'type') ?? '')
-  const said = String(readPath(body, 'detail') ?? readPath(body, 'title') ?? '').slice(0, 200)
+  const said = platformWords(readPath(body, 'detail') ?? readPath(body, 'title'))
   if (status === 402 || type.endsWith('/usage-capped')) {
     return {
       code: 'provider_forbidden',
@@ -416,8 +417,8 @@ function hiddenFailure(body: unknown): Failure | null {
   if (isAnswer || !Array.isArray(errors)) return null
   const other = errors.find((error) => !ABSENT.test(String(readPath(error, 'type'))))
   if (other === undefined) return null
-  const detail = `X: ${String(readPath(other, 'detail') ?? readPath(other, 'title'))}`.slice(0, 200)
-  return { code: 'provider_forbidden', detail }
+  const said = platformWords(readPath(other, 'detail') ?? readPath(other, 'title'))
+  return { code: 'provider_forbidden', detail: `X: ${said || 'no reason given'}` }
 }
 
 /** A post that was deleted, and one that this account may no longer see. */

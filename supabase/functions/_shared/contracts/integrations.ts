@@ -188,6 +188,8 @@ export const updateIntegration = contract({
     'integration_disconnected',
     'connector_not_found', // its connector is no longer in the code
     'sign_in_required',
+    'oauth_client_missing',
+    'reconnect_required', // its owner has to sign in again first
     'invalid_settings', // also: they are another account's
     'invalid_credentials',
     ...PROVIDER_ERRORS,
@@ -276,6 +278,8 @@ export const actOnIntegration = contract({
     'action_in_progress',
     'idempotency_key_reused',
     // what a dry run asks the platform first may fail
+    'sign_in_required',
+    'oauth_client_missing',
     'provider_unauthorized',
     'provider_forbidden',
     'provider_not_found',

@@ -67,6 +67,7 @@ async function exchange(
     const url = await abortable(checkAddress(address, options), signal)
     checkRedirectCount(redirectCount, url)
     const { headers, plain } = await abortable(headersOf(request, method, url), signal)
+    if (request.trace) request.trace.sent = true
     const response = await options.fetch(url.href, {
       method,
       headers,

@@ -141,6 +141,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
           } catch (error) {
             hasFailed = error instanceof AppError && FAILURES.has(error.code)
             if (error instanceof AppError && error.code === 'provider_rate_limited') {
+              if (request.trace) request.trace.sent = false // turned away
               await report('throttled', error.retryAfterMs, request.limit)
             }
             throw error

@@ -24,6 +24,8 @@ export type HttpRequest = {
    * body.
    */
   redirects?: 'same host' | 'any host'
+  /** Set while this request is, or may have been, carried out: it left, and was not turned away (429). */
+  trace?: { sent: boolean }
   /** Which further limit of the account's budget it counts against. */
   limit?: string
   /** Turns of the budget it takes; 1 when not said. */

@@ -44,13 +44,15 @@ export function serveVisit(
     const log = baseLog.with({ request_id: requestId, endpoint: path })
     const headers = new Headers({ ...HEADERS, 'x-request-id': requestId })
     await discardBody(request.body)
-    const answer = await work({
-      query: new URL(request.url).searchParams,
-      cookie: (name) => readCookie(request.headers.get('cookie'), name),
-      admin: createAdminClient({ env: options.supabase }),
-      environment: readEnvironment(options.environment),
-      log,
-    }).catch((error: unknown): VisitAnswer => {
+    const visit = async () =>
+      await work({
+        query: new URL(request.url).searchParams,
+        cookie: (name) => readCookie(request.headers.get('cookie'), name),
+        admin: createAdminClient({ env: options.supabase }),
+        environment: readEnvironment(options.environment),
+        log,
+      })
+    const answer = await visit().catch((error: unknown): VisitAnswer => {
       const isAway = error instanceof DatabaseError && error.isTransient
       if (!(error instanceof AppError) && !isAway) {
         log.error('a visit ended in an internal error', { error })

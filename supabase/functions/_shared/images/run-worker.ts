@@ -12,10 +12,10 @@ import { imageHttpClient, type Keeper, keepImage } from './keep-image.ts'
 import { type MediaStorage, oneLargeAtATime } from './media-storage.ts'
 
 /**
- * One worker's share: wall time well below the platform's 150 s; images and bytes for its 2 s of CPU, of
+ * One worker's share: wall time after which nothing begins, so that all has ended by the platform's 150 s; images and bytes for its 2 s of CPU, of
  * which an image takes about 5 ms and a megabyte, received, hashed and sent on, about 10.
  */
-export const IMAGE_WORKER_SHARE = { wallMs: 100_000, images: 150, bytes: 50 * 1024 * 1024 }
+export const IMAGE_WORKER_SHARE = { wallMs: 90_000, images: 150, bytes: 50 * 1024 * 1024 }
 
 /** Of all workers together: the queue serves one worker at a time. */
 export const IMAGE_BOUNDS: Bounds = { atOnce: 6, atOnceForHost: 2 }
@@ -23,8 +23,18 @@ export const IMAGE_BOUNDS: Bounds = { atOnce: 6, atOnceForHost: 2 }
 /** Claimed together, and their outcomes written together. */
 const BATCH_SIZE = 24
 
-/** What has not begun by then is given back, so that a lease (120 s) outlives the last fetch and upload. */
+/**
+ * What has not begun by then is given back, its upload likewise, so that a lease (120 s) outlives the last of
+ * them: a fetch takes 20 s at most and an upload 30 s, and large ones wait for each other in between.
+ */
 const BEGIN_WITHIN_MS = 30_000
+const UPLOAD_WITHIN_MS = 80_000
+
+/** The last fetch that began may end so long after the worker's time; then no upload begins. */
+const UPLOAD_AFTER_WALL_MS = 20_000
+
+/** Not the image's fault: the next worker shall try it. */
+class TooLateToUpload extends Error {}
 
 /** After so many images in a row that a host did not answer for, its others fail without a call. */
 const HOST_FAILURES = 3
@@ -48,10 +58,16 @@ export async function runImageWorker(
   const startedAt = clock.now().getTime()
   const silentHosts = new Map<string, { failures: number; error: AppError }>()
   const spent = { images: 0, bytes: 0, stored: 0 }
+  let uploadUntil = 0
   const keeper: Keeper = {
     db,
     http: imageHttpClient(outside),
-    storage: oneLargeAtATime(storage),
+    storage: oneLargeAtATime({
+      async put(...file) {
+        if (clock.now().getTime() >= uploadUntil) throw new TooLateToUpload()
+        await storage.put(...file)
+      },
+    }),
     uploads: new Map(),
     received: (byteCount) => spent.bytes += byteCount,
   }
@@ -62,13 +78,18 @@ export async function runImageWorker(
   await db.call('answer_wake', { p_worker: 'sync-images' })
   while (!isSpent()) {
     const leaseToken = crypto.randomUUID()
+    const claimedAt = clock.now().getTime() // before the lease begins
     const claimed = await claimImages(
       db,
       leaseToken,
       Math.min(BATCH_SIZE, share.images - spent.images),
     )
     if (claimed.length === 0) break
-    const beginUntil = clock.now().getTime() + BEGIN_WITHIN_MS
+    const beginUntil = claimedAt + BEGIN_WITHIN_MS
+    uploadUntil = Math.min(
+      claimedAt + UPLOAD_WITHIN_MS,
+      startedAt + share.wallMs + UPLOAD_AFTER_WALL_MS,
+    )
     const outcomes: ImageOutcome[] = []
     await forEachBounded(claimed, ({ url }) => hostOf(url), IMAGE_BOUNDS, async (image) => {
       outcomes.push(
@@ -92,6 +113,7 @@ export async function runImageWorker(
       spent.stored++
       return { id: image.id, asset }
     } catch (error) {
+      if (error instanceof TooLateToUpload) return { id: image.id, pause_ms: 0 }
       const known = error instanceof AppError ? error : new AppError('internal_error')
       if (HOST_ERRORS.has(known.code)) {
         silentHosts.set(host, {

@@ -10,6 +10,7 @@ import {
   runAction,
 } from '../connectors/run-action.ts'
 import type { Action } from '../connectors/vocabulary/actions.ts'
+import type { ErrorSummary } from '../contracts/contract.ts'
 import type { ActionResult, actOnIntegration as actContract } from '../contracts/integrations.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
@@ -63,7 +64,7 @@ export async function actOnIntegration(
   const result = {
     ...('output' in outcome && outcome.output !== undefined ? { output: outcome.output } : {}),
     ...('error' in outcome && outcome.error
-      ? { error: describeFailure(outcome.error, open.integration, 'check') }
+      ? { error: errorOf(outcome.status, outcome.error, open.integration) }
       : {}),
   }
   await db.call('finish_action', {
@@ -80,6 +81,21 @@ export async function actOnIntegration(
   return { action_id, status: outcome.status, ...result }
 }
 
+/** What nobody knows must not be tried again by itself, whatever a failure of its kind would say. */
+function errorOf(
+  status: ActionOutcome['status'],
+  error: AppError,
+  integration: OpenIntegration['integration'],
+): ErrorSummary {
+  if (status !== 'unknown') return describeFailure(error, integration, 'check')
+  return {
+    code: error.code,
+    next: 'owner',
+    message: `${integration.name} (${integration.connector}): ${error.detail} ` +
+      'It may have been done: look there before doing it again.',
+  }
+}
+
 async function attempt(
   outside: Outside,
   open: OpenIntegration,
@@ -94,7 +110,7 @@ async function attempt(
       (signal) => runAction(action, input, runOf(outside, open, idempotency_key, signal)),
     )
   } catch (error) {
-    // an AppError is thrown only before the first request was sent
+    // nothing was sent yet
     if (error instanceof AppError) return { status: 'failed', error }
     outside.log.error('an action broke off in our own code', { action: action.name, error })
     return { status: 'unknown', error: new AppError('internal_error', { cause: error }) }

@@ -7,6 +7,7 @@ import type {
 import { findConnector } from '../connectors/index.ts'
 import { type HeldTokens, revokeTokens } from '../oauth/revoke.ts'
 import { signInAuth, signInClient } from '../oauth/sign-in-client.ts'
+import { storedGrant } from '../oauth/stored-grant.ts'
 import type { Outside } from '../platform/outside.ts'
 import { type OpenIntegration, readIntegration } from './open-integration.ts'
 
@@ -31,7 +32,8 @@ export async function disconnectIntegration(
 }
 
 /** Null where its owner had granted nothing. */
-async function revoke(outside: Outside, { integration }: OpenIntegration): Promise<boolean | null> {
+async function revoke(outside: Outside, open: OpenIntegration): Promise<boolean | null> {
+  const { integration } = open
   const tokens = await outside.db.call<(HeldTokens & { is_shared: boolean }) | null>(
     'read_oauth_tokens',
     {
@@ -47,7 +49,12 @@ async function revoke(outside: Outside, { integration }: OpenIntegration): Promi
   if (!connector || !settings?.success || !signInAuth(connector, settings.data)) return false
   const values = { settings: settings.data, credentials: {}, account: integration.account }
   try {
-    return await revokeTokens(outside, signInClient(outside, connector, values), tokens)
+    const client = signInClient(outside, connector, values)
+    // a call with the token needs one that has not ended
+    const access_token = client.auth.revoke
+      ? await storedGrant(outside, open, connector, values).current().catch(() => null)
+      : tokens.access_token
+    return await revokeTokens(outside, client, { ...tokens, access_token })
   } catch (error) {
     outside.log.warn('tokens could not be revoked', { integration_id: integration.id, error })
     return false

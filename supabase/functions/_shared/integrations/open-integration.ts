@@ -80,7 +80,7 @@ export function openIntegration(
     clock: outside.clock,
     overrides: outside.environment.CONNECTOR_OVERRIDES,
     tokens: keptInVault(outside.db, open),
-    grant: grantOf(outside, open, connector, values),
+    grant: grantOf(outside, open, connector, values, signal),
   })
   return { connector, account, settings: values.settings, facts: values.account }
 }
@@ -119,10 +119,11 @@ export function grantOf(
   open: OpenIntegration,
   connector: Connector,
   values: AccountValues,
+  signal?: AbortSignal,
 ): OAuthGrant | undefined {
   const isSignedIn = open.token !== null && 'generation' in open.token
   if (!isSignedIn || !signInAuth(connector, values.settings)) return undefined
-  return storedGrant(outside, open, connector, values)
+  return storedGrant(outside, open, connector, values, signal)
 }
 
 type Exchanged = { access_token: string; expires_at: string } | null

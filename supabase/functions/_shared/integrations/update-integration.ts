@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { Integration, updateIntegration as updateContract } from '../contracts/integrations.ts'
 import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
+import { signInAuth } from '../oauth/sign-in-client.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { grantOf, readIntegration, requireConnector } from './open-integration.ts'
@@ -48,6 +49,11 @@ async function proveChange(
     credentials: input.credentials ?? credentials ?? {},
     account: integration.account,
   })
+  if (input.credentials && signInAuth(connector, values.settings)) {
+    throw new AppError('sign_in_required', {
+      detail: `${integration.name} is connected by a sign-in: let its owner sign in again.`,
+    })
+  }
   const refuseOther = (account: AccountFacts) => {
     if (connector.accountId({ ...values, account }) === integration.external_account_id) return
     throw new AppError('invalid_settings', {

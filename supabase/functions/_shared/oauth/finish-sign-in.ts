@@ -4,6 +4,7 @@ import type { OAuth2 } from '../connectors/vocabulary/auth.ts'
 import type { Integration } from '../contracts/integrations.ts'
 import { requireConnector } from '../integrations/open-integration.ts'
 import { proveAccount } from '../integrations/prove-account.ts'
+import { DatabaseError } from '../platform/database.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { readAuthorizationResponse, word } from './authorization-response.ts'
@@ -60,7 +61,7 @@ export type FinishedSignIn =
 
 /**
  * @param parameters The authorization response (RFC 6749, section 4.1.2), as it came.
- * @returns Refusals too; throws only what is our own failure.
+ * @returns Refusals too; throws only while the state, and so the way back, is not known.
  */
 export async function finishSignIn(
   outside: Outside,
@@ -70,6 +71,7 @@ export async function finishSignIn(
   const state = parameters.get('state') ?? ''
   const used = await outside.db.call<UsedState>('use_oauth_state', {
     p_state_hash: hashOf(state),
+    p_attempt: crypto.randomUUID(),
     p_browser_hash: 'browser' in finisher ? hashOf(finisher.browser) : null,
     p_user_id: 'browser' in finisher ? null : finisher.user_id,
   })
@@ -80,9 +82,17 @@ export async function finishSignIn(
   try {
     return { return_url, integration: await connect(outside, parameters, used.sign_in!) }
   } catch (error) {
-    if (!(error instanceof AppError)) throw error
-    return { return_url, error }
+    // the state is used up: whatever went wrong, the person has to learn it on the app's own page
+    return { return_url, error: toAppError(error, outside) }
   }
+}
+
+/** Our own failures are logged and show nothing of themselves. */
+function toAppError(error: unknown, { log }: Outside): AppError {
+  if (error instanceof AppError) return error
+  log.error('a sign-in ended in an internal error', { error })
+  const isPassing = error instanceof DatabaseError && error.isPassing
+  return new AppError(isPassing ? 'unavailable' : 'internal_error', { cause: error })
 }
 
 async function connect(

@@ -16,9 +16,12 @@ export function checkReturnUrl(url: string, allowed: readonly string[]): void {
   })
 }
 
-/** The return address with what came of the sign-in. What the app had put into its query stays. */
+/** The return address with what came of the sign-in, and nothing of an earlier one. What else is in its query stays. */
 export function withOutcome(return_url: string, outcome: Record<string, string>): string {
   const url = new URL(return_url)
+  for (const earlier of ['integration_id', 'error', 'error_description']) {
+    url.searchParams.delete(earlier)
+  }
   for (const [name, value] of Object.entries(outcome)) url.searchParams.set(name, value)
   return url.href
 }

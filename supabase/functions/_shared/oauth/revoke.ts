@@ -5,6 +5,7 @@ import {
   processRevocationResponse,
   revocationRequest,
 } from 'oauth4webapi'
+import { readJsonOnce } from '../http/answer.ts'
 import { createHttpClient } from '../http/client.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
@@ -37,6 +38,16 @@ export async function revokeTokens(
       await http.send({
         method,
         url: address(path),
+        judge: (answer) => {
+          const { status, headers } = answer
+          const said = connector.failure({
+            status,
+            headers,
+            body: readJsonOnce(answer),
+            now: outside.clock.now(),
+          })
+          return said ? new AppError(said.code, { detail: said.detail }) : undefined
+        },
         authorize: ({ headers }) => {
           const own = auth.headers?.(access_token, account)
           for (const [name, value] of Object.entries(own ?? {})) headers.set(name, value)

@@ -7,7 +7,8 @@ import { describeFailure } from '../integrations/describe-failure.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
-import { signInClient } from './sign-in-client.ts'
+import { revokeTokens } from './revoke.ts'
+import { type SignInClient, signInClient } from './sign-in-client.ts'
 import { refreshTokens, TokenRefused } from './token-endpoint.ts'
 
 /** `private.describe_grant_token`: times are RFC 3339; null where the platform did not say. */
@@ -24,18 +25,19 @@ export type GrantToken = {
 type Turn =
   | ({ state: 'token' } & GrantToken)
   | { state: 'refresh'; refresh_token: string; generation: number; interrupted: boolean }
-  | { state: 'wait'; wait_ms: number }
+  | { state: 'wait' }
   | { state: 'backoff'; retry_after_ms: number; error: ErrorSummary | null }
-  | { state: 'reconnect'; error: ErrorSummary | null }
+  | { state: 'reconnect'; error: ErrorSummary }
 
 /** Longer than the lease of whoever refreshes: when that ends, the next in line takes over. */
-const WAIT_AT_MOST_MS = 45_000
+const WAIT_AT_MOST_MS = 70_000
 
 export function storedGrant(
   outside: Outside,
   open: OpenIntegration,
   connector: Connector,
   account: AccountValues,
+  signal?: AbortSignal,
 ): OAuthGrant {
   const { clock, db } = outside
   const { integration } = open
@@ -46,21 +48,24 @@ export function storedGrant(
 
   async function newer(than: number, refused: boolean): Promise<GrantToken> {
     const lease_token = crypto.randomUUID()
+    const client = signInClient(outside, connector, account) // before the lease: what is missing here is not the platform's
+    const ended = endedWithoutRefresh()
     const startedAt = clock.now().getTime()
-    for (let nap = 50;; nap = Math.min(nap * 1.5, 1_000)) {
+    for (let nap = 20;; nap = Math.min(nap * 1.5, 1_000)) {
       const turn = await db.call<Turn>('begin_token_refresh', {
         p_integration_id: integration.id,
         p_generation: than,
         p_lease_token: lease_token,
         p_refused: refused,
+        p_ended: describeFailure(ended, integration),
       })
       switch (turn.state) {
         case 'token':
           return turn
         case 'refresh':
-          return await refresh(turn)
+          return await refresh(turn, client, lease_token)
         case 'reconnect':
-          throw await reconnectRequired(turn.error)
+          throw new AppError('reconnect_required', { detail: `${connector.name}: sign in again.` })
         case 'backoff':
           throw new AppError('provider_unavailable', {
             detail: `${connector.name} did not renew the access lately` +
@@ -71,20 +76,19 @@ export function storedGrant(
       if (clock.now().getTime() - startedAt > WAIT_AT_MOST_MS) {
         throw new AppError('unavailable', { detail: 'The access is being renewed just now.' })
       }
-      await clock.sleep(nap)
+      await clock.sleep(nap, signal)
     }
   }
 
   async function refresh(
     { refresh_token, generation, interrupted }: Extract<Turn, { state: 'refresh' }>,
+    client: SignInClient,
+    lease_token: string,
   ): Promise<GrantToken> {
-    const tokens = await refreshTokens(
-      outside,
-      signInClient(outside, connector, account),
-      refresh_token,
-    ).catch(async (error: unknown) => {
-      throw await failed(error, generation, interrupted)
-    })
+    const tokens = await refreshTokens(outside, client, refresh_token)
+      .catch(async (error: unknown) => {
+        throw await failed(error, lease_token, interrupted)
+      })
     outside.log.info('access renewed', { integration_id: integration.id })
     return await db.call<GrantToken>('save_token_refresh', {
       p_integration_id: integration.id,
@@ -94,13 +98,19 @@ export function storedGrant(
       p_refresh_token: tokens.refresh_token,
       p_scope: tokens.scope,
       p_account: tokens.account,
+    }).catch(async (error: unknown) => {
+      // disconnected meanwhile: what was just handed out would live on at the platform
+      if (error instanceof AppError && error.code === 'integration_disconnected') {
+        await revokeTokens(outside, client, tokens)
+      }
+      throw error
     })
   }
 
   /** Writes the failure down, so that whoever comes next knows, and answers what to throw. */
   async function failed(
     error: unknown,
-    generation: number,
+    lease_token: string,
     interrupted: boolean,
   ): Promise<unknown> {
     const isFinal = error instanceof TokenRefused && error.isFinal
@@ -108,7 +118,7 @@ export function storedGrant(
     if (!known) return error
     await db.call('fail_token_refresh', {
       p_integration_id: integration.id,
-      p_generation: generation,
+      p_lease_token: lease_token,
       p_error: describeFailure(known, integration),
       p_is_final: isFinal,
       p_answered: error instanceof TokenRefused,
@@ -117,20 +127,11 @@ export function storedGrant(
     return known
   }
 
-  /** Nothing but the owner's sign-in helps: shown with the integration, and not asked again. */
-  async function reconnectRequired(error: ErrorSummary | null): Promise<AppError> {
-    if (error) {
-      return new AppError('reconnect_required', { detail: `${connector.name}: sign in again.` })
-    }
-    const ended = new AppError('reconnect_required', {
+  function endedWithoutRefresh(): AppError {
+    return new AppError('reconnect_required', {
       detail:
         `The access to ${connector.name} has ended, and the platform gives none without a new sign-in.`,
     })
-    await db.call('require_reconnect', {
-      p_integration_id: integration.id,
-      p_error: describeFailure(ended, integration),
-    })
-    return ended
   }
 
   function lost(interrupted: boolean): AppError {
@@ -143,7 +144,7 @@ export function storedGrant(
 
   return {
     async current() {
-      if (!held) throw await reconnectRequired(null)
+      if (!held) throw endedWithoutRefresh()
       if (isDue(held)) held = await newer(held.generation, false)
       return held.access_token
     },

@@ -9,6 +9,7 @@ import {
   ResponseBodyError,
 } from 'oauth4webapi'
 import type { AccountFacts, OAuth2 } from '../connectors/vocabulary/auth.ts'
+import { ProviderAnswer } from '../http/answer.ts'
 import { createHttpClient } from '../http/client.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
@@ -114,7 +115,7 @@ async function askForTokens(
     const lifetime = tokens.expires_in ?? auth.lifetimeSeconds
     return {
       access_token: tokens.access_token,
-      expires_in: lifetime === undefined ? null : Math.floor(lifetime),
+      expires_in: lifetime === undefined ? null : seconds(lifetime),
       refresh_token: tokens.refresh_token ?? null,
       scope: tokens.scope ?? null,
       account: factsIn(answered, auth),
@@ -143,6 +144,9 @@ function factsIn(answer: unknown, { account }: Pick<OAuth2, 'account'>): Account
   }
 }
 
+/** At least one, and what Postgres can keep: a lifetime that cannot be kept would lose the token with it. */
+const seconds = (lifetime: number) => Math.min(Math.max(1, Math.floor(lifetime)), 2_147_483_647)
+
 type Answered = { status: number; body: unknown }
 
 async function send(outside: Outside, url: string, init: RequestInit): Promise<Answered> {
@@ -155,16 +159,24 @@ async function send(outside: Outside, url: string, init: RequestInit): Promise<A
     maxAttempts: 1, // a code and a rotating refresh token are good once
     allowPrivateNetworks: outside.environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS,
   })
-  const answer = await http.send({
-    method: 'POST',
-    url,
-    headers: init.headers as Record<string, string>,
-    body: String(init.body),
-    repeatable: false,
-    // a refusal is an answer; trouble is not
-    judge: ({ status }) => status >= 400 && status < 500 && status !== 429 ? 'success' : undefined,
-  })
-  return { status: answer.status, body: answer.json() }
+  try {
+    const answer = await http.send({
+      method: 'POST',
+      url,
+      headers: init.headers as Record<string, string>,
+      body: String(init.body),
+      repeatable: false,
+      // a refusal is an answer; trouble is not
+      judge: ({ status }) =>
+        status >= 400 && status < 500 && status !== 429 ? 'success' : undefined,
+    })
+    return { status: answer.status, body: answer.json() }
+  } catch (error) {
+    // a body that cannot be read may be a token all the same: nothing of it goes into a log
+    if (!(error instanceof AppError && error.cause instanceof ProviderAnswer)) throw error
+    const { code, detail, retryAfterMs } = error
+    throw new AppError(code, { detail, retryAfterMs })
+  }
 }
 
 /** What came, as RFC 6749 section 5 has it: platforms leave out or bend what their own clients do not need. */

@@ -43,11 +43,17 @@ export async function openSignIn(
   if (opened.outcome !== 'ready') {
     return refused(new AppError(REFUSALS[opened.outcome]), opened.return_url ?? null)
   }
-  const connector = requireConnector(opened.connector)
-  const account = connector.readAccount({ settings: opened.settings, credentials: {} })
-  return {
-    redirect: authorizationRequest(signInClient(outside, connector, account), { ...opened, state }),
-    cookie: cookieOf(browser, outside),
+  try {
+    const connector = requireConnector(opened.connector)
+    const account = connector.readAccount({ settings: opened.settings, credentials: {} })
+    const client = signInClient(outside, connector, account)
+    return {
+      redirect: authorizationRequest(client, { ...opened, state }),
+      cookie: cookieOf(browser, outside),
+    }
+  } catch (error) {
+    if (error instanceof AppError) return refused(error, opened.return_url)
+    throw error
   }
 }
 

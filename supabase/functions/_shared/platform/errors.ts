@@ -166,6 +166,11 @@ export const ERRORS = {
     title: 'What is at the address is not an image of a type that is kept',
     next: 'owner',
   },
+  image_address_too_long: {
+    status: 422,
+    title: 'The address of the image is too long to be fetched',
+    next: 'owner',
+  },
   storage_failed: { status: 503, title: 'Storage did not take the file', next: 'retry' },
   worker_died: {
     status: 500,

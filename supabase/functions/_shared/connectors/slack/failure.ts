@@ -1,6 +1,7 @@
 // What does Slack mean by `"ok": false`? It comes with status 200, and a code says what is wrong.
 import type { ErrorCode } from '../../platform/errors.ts'
 import type { Failure, JudgedAnswer } from '../define-connector.ts'
+import { platformWords } from '../vocabulary/platform-words.ts'
 import { readPath } from '../vocabulary/read-path.ts'
 
 const CODES: Partial<Record<ErrorCode, readonly string[]>> = {
@@ -55,8 +56,8 @@ export function readFailure({ status, headers, body }: JudgedAnswer): Failure | 
   const needed = readPath(body, 'needed')
   return {
     code: CODE_OF.get(error) ?? 'provider_rejected',
-    detail: `Slack answered: ${error}${
-      typeof needed === 'string' ? `, it needs ${needed.slice(0, 100)}` : ''
+    detail: `Slack answered: ${platformWords(error)}${
+      typeof needed === 'string' ? `, it needs ${platformWords(needed)}` : ''
     }.`,
     // with rotation a token ends after twelve hours
     ...(error === 'token_expired' ? { renewToken: true } : {}),

@@ -20,16 +20,21 @@ export type CheckCall = {
   method?: 'GET' | 'POST'
   /** Below the base address, or a whole address; places like `{setting}` are filled. */
   path: string
+  /** Places are filled in their values too. */
   query?: Record<string, string>
   headers?: Record<string, string>
   /** Sent as JSON. */
   json?: unknown
+  /** Statuses that prove nothing and refuse nothing, where not everybody may make the call. */
+  notKnown?: number[]
   /** Which of the connector's `limits` it counts against, besides the account's own. */
   limit?: string
   /** The account's name at the platform, if the answer has it. */
   accountName?: (body: unknown) => string | undefined
   /** Facts to keep: they fill `{places}` in addresses as settings do, and `accountId` may read them. */
   account?: (body: unknown) => AccountFacts
+  /** Refuses a good answer that shows another account than the one that was typed, by an AppError. */
+  verify?: (body: unknown, account: AccountValues) => void
   /** A call that has to work too, made with these facts. */
   then?: CheckCall
 }

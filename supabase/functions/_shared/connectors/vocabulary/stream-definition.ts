@@ -58,8 +58,11 @@ export type ListedStream<
   read?: never
 }
 
-/** Plain JSON that a page hands to the next one, or a finished run to the next run. */
-export type Place = { [key: string]: unknown }
+/**
+ * Plain JSON that a page hands to the next one, or a finished run to the next run. `step` names the list of several
+ * that it is a place in.
+ */
+export type Place = { step?: string; [key: string]: unknown }
 
 export type ReadContext<Settings = Values> = {
   settings: Settings
