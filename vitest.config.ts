@@ -57,11 +57,12 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'faults', // each file brings up the stack it breaks
+          name: 'faults', // each file brings up the stack it breaks, and mostly waits for it to come back
           include: ['tests/faults/**/*.test.ts'],
           sequence: { groupOrder: 5 },
-          ...oneFileAtATime,
+          maxWorkers: 2,
           testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

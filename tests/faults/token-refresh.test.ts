@@ -17,7 +17,7 @@ import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
 const CALLERS = 50
 const EXPIRIES = 200
 /** `npm run bench -- refresh` kills two hundred: each has to be started first, which takes half a second. */
-const KILLED = 50
+const KILLED = 25
 
 let faulty: FaultStack
 beforeAll(async () => {
