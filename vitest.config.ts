@@ -6,7 +6,7 @@ const oneFileAtATime = { fileParallelism: false, testTimeout: 15_000, hookTimeou
 
 export default defineConfig({
   test: {
-    // Groups run one after the other: what is together in one mostly leaves the cores to the other.
+    // Groups run one after the other, so that two cores never carry two kinds of stacks at once.
     projects: [
       {
         test: {
@@ -22,7 +22,7 @@ export default defineConfig({
           name: 'database',
           include: ['tests/database/**/*.test.ts'],
           globalSetup: ['tests/support/database-stack.ts'],
-          sequence: { groupOrder: 0 },
+          sequence: { groupOrder: 1 },
           ...oneFileAtATime,
         },
       },
@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           name: 'stack',
           include: ['tests/stack/**/*.test.ts'],
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 60_000,
@@ -41,7 +41,7 @@ export default defineConfig({
           name: 'functions',
           include: ['tests/functions/**/*.test.ts'],
           globalSetup: ['tests/support/functions-stack.ts'],
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 3 },
           ...oneFileAtATime,
         },
       },
@@ -50,7 +50,7 @@ export default defineConfig({
           name: 'end-to-end',
           include: ['tests/end-to-end/**/*.test.ts'],
           globalSetup: ['tests/support/functions-stack.ts'],
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 4 },
           ...oneFileAtATime,
           testTimeout: 60_000,
         },
@@ -59,7 +59,7 @@ export default defineConfig({
         test: {
           name: 'faults', // each file brings up the stack it breaks, and mostly waits for it to come back
           include: ['tests/faults/**/*.test.ts'],
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 5 },
           maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
