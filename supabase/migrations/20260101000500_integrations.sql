@@ -109,6 +109,23 @@ $$;
 create trigger integrations_activity after insert or update or delete on public.integrations
   for each row execute function private.record_integration_activity();
 
+-- Refuses what would call the platform while the account cannot or should not be used.
+create function private.require_connected(integration public.integrations)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if integration.status in ('disconnected', 'pending') then
+    perform private.refuse('integration_disconnected', format('%s is not connected: connect the account first.', integration.name));
+  elsif integration.status = 'paused' then
+    perform private.refuse('integration_paused', format('%s is paused: resume it first.', integration.name));
+  elsif integration.status = 'needs_reconnect' then
+    perform private.refuse('reconnect_required', format('The owner of %s has to sign in again first.', integration.name));
+  end if;
+end;
+$$;
+
 create function private.act_as(actor_id uuid)
 returns void
 language sql

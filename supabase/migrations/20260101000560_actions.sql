@@ -39,13 +39,8 @@ begin
   select * into integration from public.integrations where id = p_integration_id;
   if not found then
     perform private.refuse('integration_not_found');
-  elsif integration.status in ('disconnected', 'pending') then
-    perform private.refuse('integration_disconnected', format('%s is not connected: connect the account first.', integration.name));
-  elsif integration.status = 'paused' then
-    perform private.refuse('integration_paused', format('%s is paused: resume it first.', integration.name));
-  elsif integration.status = 'needs_reconnect' then
-    perform private.refuse('reconnect_required', format('The owner of %s has to sign in again first.', integration.name));
   end if;
+  perform private.require_connected(integration);
   insert into private.integration_actions (id, organization_id, integration_id, action, idempotency_key, input_hash, actor_id)
   values (p_action_id, integration.organization_id, p_integration_id, p_action, p_idempotency_key, p_input_hash, p_actor_id)
   on conflict on constraint integration_actions_key_is_used_once do nothing;

@@ -43,13 +43,7 @@ begin
   if not found then
     perform private.refuse('integration_not_found');
   end if;
-  if integration.status in ('disconnected', 'pending') then
-    perform private.refuse('integration_disconnected', format('%s is not connected: connect the account first.', integration.name));
-  elsif integration.status = 'paused' then
-    perform private.refuse('integration_paused', format('%s is paused: resume it first.', integration.name));
-  elsif integration.status = 'needs_reconnect' then
-    perform private.refuse('reconnect_required', format('The owner of %s has to sign in again first.', integration.name));
-  end if;
+  perform private.require_connected(integration);
   -- the lock makes two callers take turns, so that both get the same run
   select * into stream from public.sync_streams
   where integration_id = p_integration_id and sync_streams.stream = p_stream for update;
