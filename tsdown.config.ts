@@ -2,7 +2,8 @@
 import { defineConfig } from 'tsdown'
 
 export default defineConfig({
-  entry: 'src/index.ts',
+  // `plugboard` for front ends, `plugboard/webhooks` for the servers that receive our webhooks.
+  entry: { index: 'src/index.ts', webhooks: 'src/webhooks-verifier.ts' },
   platform: 'neutral',
   target: 'es2022',
   dts: { generator: 'tsgo' },

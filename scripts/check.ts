@@ -8,8 +8,15 @@ const checks: Check[] = [
   { name: 'format', command: ['deno', 'fmt', '--check', '-q'] },
   { name: 'lint', command: ['deno', 'lint', '-q'] },
   {
-    name: 'types of the functions',
-    command: ['deno', 'check', '-q', 'supabase/functions', 'scripts/stack/functions/server.ts'],
+    name: 'types of what Deno runs',
+    command: [
+      'deno',
+      'check',
+      '-q',
+      'supabase/functions',
+      'scripts/stack/functions/server.ts',
+      'scripts/bench/webhooks/deno',
+    ],
   },
   { name: 'types of everything else', command: ['tsc', '-p', '.'] },
   ...generators.map(({ name, script }) => ({

@@ -41,6 +41,9 @@ helps and we know how long, the header \`Retry-After\` says it in seconds.
 
 ${meanings.join('\n')}
 
+Sync errors have a \`code\` too. That of a local change which a platform refused (\`direction: 'push'\`) may be the platform's own, such
+as \`INVALID_EMAIL_ADDRESS\`, and is then none of these.
+
 Database functions (\`create_organization\`, \`invite_member\`, \`accept_invitation\`) are called through the Data API,
 which has a form of its own. Their refusals come with the same codes, in \`message\`, and always with status 400; the
 statuses below are the functions'. The [client library](client.md) makes the same \`PlugboardError\` of both.

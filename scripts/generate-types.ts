@@ -18,7 +18,27 @@ const firstLine =
 export async function generateTypes(dbUrl: string): Promise<string> {
   const command = ['gen', 'types', '--lang', 'typescript', '--schema', 'public']
   const stdout = await askSupabase(command, dbUrl)
-  return await format(`${firstLine}\n${stdout}`)
+  return withFilledColumns(await format(`${firstLine}\n${stdout}`))
+}
+
+/** Tables that people add rows to, and columns that a trigger fills in a row that does not say them. */
+const FILLED = {
+  contacts: ['organization_id', 'source', 'source_id'],
+  products: ['organization_id', 'source', 'source_id'],
+}
+
+/** Makes the filled columns optional for inserts: of triggers the Supabase CLI knows nothing. */
+function withFilledColumns(types: string): string {
+  return Object.entries(FILLED).reduce((text, [table, columns]) => {
+    const start = text.indexOf('Insert: {', text.indexOf(`\n      '${table}': {`))
+    const end = text.indexOf('}', start)
+    const insert = columns.reduce((insert, column) => {
+      const required = `'${column}': `
+      if (!insert.includes(required)) throw new Error(`${table}.${column} is not what it was`)
+      return insert.replace(required, `'${column}'?: `)
+    }, text.slice(start, end))
+    return text.slice(0, start) + insert + text.slice(end)
+  }, types)
 }
 
 /** Writes the file, or with `check` leaves it alone. Answers whether it was up to date. */

@@ -128,6 +128,141 @@ export type Database = {
           },
         ]
       }
+      'app_instances': {
+        Row: {
+          'app': string
+          'created_at': string
+          'created_by': string | null
+          'id': string
+          'name': string
+          'organization_id': string
+          'status': string
+          'updated_at': string
+          'version': number
+        }
+        ComputedFields: never
+        Insert: {
+          'app': string
+          'created_at'?: string
+          'created_by'?: string | null
+          'id'?: string
+          'name': string
+          'organization_id': string
+          'status'?: string
+          'updated_at'?: string
+          'version'?: number
+        }
+        Update: {
+          'app'?: string
+          'created_at'?: string
+          'created_by'?: string | null
+          'id'?: string
+          'name'?: string
+          'organization_id'?: string
+          'status'?: string
+          'updated_at'?: string
+          'version'?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'app_instances_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      'app_webhooks': {
+        Row: {
+          'api_version': string
+          'created_at': string
+          'created_by': string | null
+          'description': string | null
+          'disabled_at': string | null
+          'disabled_reason': Json | null
+          'event_types': (string)[]
+          'failing_since': string | null
+          'filter': Json | null
+          'header_names': (string)[]
+          'hex_signature': boolean
+          'id': string
+          'max_concurrency': number
+          'ordered_by_subject': boolean
+          'organization_id': string
+          'public_key': string | null
+          'rate_limit_per_second': number | null
+          'retry_pauses_s': (number)[]
+          'signatures': (string)[]
+          'status': string
+          'type_patterns': (string)[]
+          'updated_at': string
+          'url': string
+          'version': number
+        }
+        ComputedFields: never
+        Insert: {
+          'api_version'?: string
+          'created_at'?: string
+          'created_by'?: string | null
+          'description'?: string | null
+          'disabled_at'?: string | null
+          'disabled_reason'?: Json | null
+          'event_types': (string)[]
+          'failing_since'?: string | null
+          'filter'?: Json | null
+          'header_names'?: (string)[]
+          'hex_signature'?: boolean
+          'id'?: string
+          'max_concurrency'?: number
+          'ordered_by_subject'?: boolean
+          'organization_id': string
+          'public_key'?: string | null
+          'rate_limit_per_second'?: number | null
+          'retry_pauses_s'?: (number)[]
+          'signatures'?: (string)[]
+          'status'?: string
+          'type_patterns'?: never
+          'updated_at'?: string
+          'url': string
+          'version'?: number
+        }
+        Update: {
+          'api_version'?: string
+          'created_at'?: string
+          'created_by'?: string | null
+          'description'?: string | null
+          'disabled_at'?: string | null
+          'disabled_reason'?: Json | null
+          'event_types'?: (string)[]
+          'failing_since'?: string | null
+          'filter'?: Json | null
+          'header_names'?: (string)[]
+          'hex_signature'?: boolean
+          'id'?: string
+          'max_concurrency'?: number
+          'ordered_by_subject'?: boolean
+          'organization_id'?: string
+          'public_key'?: string | null
+          'rate_limit_per_second'?: number | null
+          'retry_pauses_s'?: (number)[]
+          'signatures'?: (string)[]
+          'status'?: string
+          'type_patterns'?: never
+          'updated_at'?: string
+          'url'?: string
+          'version'?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'app_webhooks_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       'connectors': {
         Row: {
           'actions': NonNullable<Json>
@@ -228,13 +363,13 @@ export type Database = {
           'last_name'?: string | null
           'last_synced_at'?: string | null
           'marketing_status'?: string | null
-          'organization_id': string
+          'organization_id'?: string
           'person_id'?: never
           'phone'?: string | null
-          'source': string
+          'source'?: string
           'source_data'?: Json | null
           'source_deleted_at'?: string | null
-          'source_id': string
+          'source_id'?: string
           'source_updated_at'?: string | null
           'tags'?: (string)[]
           'updated_at'?: string
@@ -286,6 +421,62 @@ export type Database = {
           },
         ]
       }
+      'event_types': {
+        Row: {
+          'data_schema': NonNullable<Json>
+          'description': string
+          'example': NonNullable<Json>
+          'name': string
+        }
+        ComputedFields: never
+        Insert: {
+          'data_schema': NonNullable<Json>
+          'description': string
+          'example': NonNullable<Json>
+          'name': string
+        }
+        Update: {
+          'data_schema'?: NonNullable<Json>
+          'description'?: string
+          'example'?: NonNullable<Json>
+          'name'?: string
+        }
+        Relationships: []
+      }
+      'events': {
+        Row: {
+          'created_at': string
+          'data': NonNullable<Json>
+          'id': string
+          'organization_id': string
+          'origin': string
+          'position': number
+          'subject': string | null
+          'type': string
+        }
+        ComputedFields: never
+        Insert: {
+          'created_at'?: string
+          'data': NonNullable<Json>
+          'id'?: string
+          'organization_id': string
+          'origin'?: string
+          'position'?: number
+          'subject'?: string | null
+          'type': string
+        }
+        Update: {
+          'created_at'?: string
+          'data'?: NonNullable<Json>
+          'id'?: string
+          'organization_id'?: string
+          'origin'?: string
+          'position'?: number
+          'subject'?: string | null
+          'type'?: string
+        }
+        Relationships: []
+      }
       'integrations': {
         Row: {
           'account': NonNullable<Json>
@@ -306,6 +497,7 @@ export type Database = {
           'status': string
           'sync_interval_minutes': number
           'updated_at': string
+          'webhooks': boolean | null
         }
         ComputedFields: never
         Insert: {
@@ -327,6 +519,7 @@ export type Database = {
           'status'?: string
           'sync_interval_minutes'?: number
           'updated_at'?: string
+          'webhooks'?: boolean | null
         }
         Update: {
           'account'?: NonNullable<Json>
@@ -347,6 +540,7 @@ export type Database = {
           'status'?: string
           'sync_interval_minutes'?: number
           'updated_at'?: string
+          'webhooks'?: boolean | null
         }
         Relationships: [
           {
@@ -862,15 +1056,15 @@ export type Database = {
           'integration_id': string
           'last_synced_at'?: string | null
           'name'?: string | null
-          'organization_id': string
+          'organization_id'?: string
           'price_amount'?: string | null
           'price_currency'?: string | null
           'price_tiers'?: NonNullable<Json>
           'sku'?: string | null
-          'source': string
+          'source'?: string
           'source_data'?: Json | null
           'source_deleted_at'?: string | null
-          'source_id': string
+          'source_id'?: string
           'source_updated_at'?: string | null
           'status'?: string
           'stock_quantity'?: string | null
@@ -1112,11 +1306,97 @@ export type Database = {
           },
         ]
       }
+      'sync_conflicts': {
+        Row: {
+          'base': Json | null
+          'decided_at': string
+          'decision': string
+          'fields': (string)[]
+          'id': string
+          'integration_id': string
+          'kind': string
+          'local': Json | null
+          'local_changed_at': string
+          'local_changed_by': string | null
+          'organization_id': string
+          'overturned_at': string | null
+          'overturned_by': string | null
+          'policy': string
+          'record_id': string
+          'remote': Json | null
+          'remote_changed_at': string
+          'source_id': string
+          'stream': string
+          'sync_log_id': string | null
+        }
+        ComputedFields: never
+        Insert: {
+          'base'?: Json | null
+          'decided_at'?: string
+          'decision': string
+          'fields'?: (string)[]
+          'id'?: string
+          'integration_id': string
+          'kind': string
+          'local'?: Json | null
+          'local_changed_at': string
+          'local_changed_by'?: string | null
+          'organization_id': string
+          'overturned_at'?: string | null
+          'overturned_by'?: string | null
+          'policy': string
+          'record_id': string
+          'remote'?: Json | null
+          'remote_changed_at': string
+          'source_id': string
+          'stream': string
+          'sync_log_id'?: string | null
+        }
+        Update: {
+          'base'?: Json | null
+          'decided_at'?: string
+          'decision'?: string
+          'fields'?: (string)[]
+          'id'?: string
+          'integration_id'?: string
+          'kind'?: string
+          'local'?: Json | null
+          'local_changed_at'?: string
+          'local_changed_by'?: string | null
+          'organization_id'?: string
+          'overturned_at'?: string | null
+          'overturned_by'?: string | null
+          'policy'?: string
+          'record_id'?: string
+          'remote'?: Json | null
+          'remote_changed_at'?: string
+          'source_id'?: string
+          'stream'?: string
+          'sync_log_id'?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'sync_conflicts_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+          {
+            foreignKeyName: 'sync_conflicts_sync_log_id_fkey'
+            columns: ['sync_log_id']
+            isOneToOne: false
+            referencedRelation: 'sync_logs'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       'sync_errors': {
         Row: {
           'attempt_count': number
           'code': string
           'created_at': string
+          'direction': string
           'id': string
           'integration_id': string
           'issues': NonNullable<Json>
@@ -1137,6 +1417,7 @@ export type Database = {
           'attempt_count'?: number
           'code': string
           'created_at'?: string
+          'direction'?: string
           'id'?: string
           'integration_id': string
           'issues'?: NonNullable<Json>
@@ -1156,6 +1437,7 @@ export type Database = {
           'attempt_count'?: number
           'code'?: string
           'created_at'?: string
+          'direction'?: string
           'id'?: string
           'integration_id'?: string
           'issues'?: NonNullable<Json>
@@ -1191,18 +1473,21 @@ export type Database = {
       'sync_logs': {
         Row: {
           'attempt_count': number
+          'conflict_count': number
           'created_at': string
           'created_count': number
           'deleted_count': number
           'duration_ms': number | null
           'error': Json | null
           'error_count': number
+          'failed_count': number
           'fetched_count': number
           'finished_at': string | null
           'id': string
           'integration_id': string
           'mode': string
           'organization_id': string
+          'pushed_count': number
           'requested_by': string | null
           'started_at': string | null
           'status': string
@@ -1214,18 +1499,21 @@ export type Database = {
         ComputedFields: never
         Insert: {
           'attempt_count'?: number
+          'conflict_count'?: number
           'created_at'?: string
           'created_count'?: number
           'deleted_count'?: number
           'duration_ms'?: never
           'error'?: Json | null
           'error_count'?: number
+          'failed_count'?: number
           'fetched_count'?: number
           'finished_at'?: string | null
           'id'?: string
           'integration_id': string
           'mode': string
           'organization_id': string
+          'pushed_count'?: number
           'requested_by'?: string | null
           'started_at'?: string | null
           'status'?: string
@@ -1236,18 +1524,21 @@ export type Database = {
         }
         Update: {
           'attempt_count'?: number
+          'conflict_count'?: number
           'created_at'?: string
           'created_count'?: number
           'deleted_count'?: number
           'duration_ms'?: never
           'error'?: Json | null
           'error_count'?: number
+          'failed_count'?: number
           'fetched_count'?: number
           'finished_at'?: string | null
           'id'?: string
           'integration_id'?: string
           'mode'?: string
           'organization_id'?: string
+          'pushed_count'?: number
           'requested_by'?: string | null
           'started_at'?: string | null
           'status'?: string
@@ -1274,14 +1565,21 @@ export type Database = {
           'cursor': Json | null
           'direction': string
           'enabled': boolean
-          'filter': NonNullable<Json>
+          'filter': Json | null
           'full_sync_interval_minutes': number
           'integration_id': string
           'last_full_sync_at': string | null
           'mass_delete_percent': number
+          'merge_fields': boolean
           'next_sync_at': string
           'offered': boolean
           'organization_id': string
+          'push_batch_size': number | null
+          'push_columns': (string)[] | null
+          'push_deletes': boolean
+          'pushes': boolean
+          'record_events': string
+          'retry_pauses_s': (number)[]
           'stream': string
           'updated_at': string
         }
@@ -1293,14 +1591,21 @@ export type Database = {
           'cursor'?: Json | null
           'direction'?: string
           'enabled'?: boolean
-          'filter'?: NonNullable<Json>
+          'filter'?: Json | null
           'full_sync_interval_minutes'?: number
           'integration_id': string
           'last_full_sync_at'?: string | null
           'mass_delete_percent'?: number
+          'merge_fields'?: boolean
           'next_sync_at'?: string
           'offered'?: boolean
           'organization_id': string
+          'push_batch_size'?: number | null
+          'push_columns'?: (string)[] | null
+          'push_deletes'?: boolean
+          'pushes'?: never
+          'record_events'?: string
+          'retry_pauses_s'?: (number)[]
           'stream': string
           'updated_at'?: string
         }
@@ -1311,20 +1616,219 @@ export type Database = {
           'cursor'?: Json | null
           'direction'?: string
           'enabled'?: boolean
-          'filter'?: NonNullable<Json>
+          'filter'?: Json | null
           'full_sync_interval_minutes'?: number
           'integration_id'?: string
           'last_full_sync_at'?: string | null
           'mass_delete_percent'?: number
+          'merge_fields'?: boolean
           'next_sync_at'?: string
           'offered'?: boolean
           'organization_id'?: string
+          'push_batch_size'?: number | null
+          'push_columns'?: (string)[] | null
+          'push_deletes'?: boolean
+          'pushes'?: never
+          'record_events'?: string
+          'retry_pauses_s'?: (number)[]
           'stream'?: string
           'updated_at'?: string
         }
         Relationships: [
           {
             foreignKeyName: 'sync_streams_integration_id_organization_id_fkey'
+            columns: ['integration_id', 'organization_id']
+            isOneToOne: false
+            referencedRelation: 'integrations'
+            referencedColumns: ['id', 'organization_id']
+          },
+        ]
+      }
+      'webhook_attempts': {
+        Row: {
+          'attempt_number': number
+          'created_at': string
+          'endpoint_id': string
+          'error': Json | null
+          'event_id': string
+          'finished_at': string | null
+          'id': string
+          'latency_ms': number | null
+          'organization_id': string
+          'outcome': string | null
+          'response_body': string | null
+          'response_status': number | null
+        }
+        ComputedFields: never
+        Insert: {
+          'attempt_number': number
+          'created_at'?: string
+          'endpoint_id': string
+          'error'?: Json | null
+          'event_id': string
+          'finished_at'?: string | null
+          'id'?: string
+          'latency_ms'?: number | null
+          'organization_id': string
+          'outcome'?: string | null
+          'response_body'?: string | null
+          'response_status'?: number | null
+        }
+        Update: {
+          'attempt_number'?: number
+          'created_at'?: string
+          'endpoint_id'?: string
+          'error'?: Json | null
+          'event_id'?: string
+          'finished_at'?: string | null
+          'id'?: string
+          'latency_ms'?: number | null
+          'organization_id'?: string
+          'outcome'?: string | null
+          'response_body'?: string | null
+          'response_status'?: number | null
+        }
+        Relationships: []
+      }
+      'webhook_deliveries': {
+        Row: {
+          'attempt_count': number
+          'endpoint_id': string
+          'event_created_at': string
+          'event_id': string
+          'event_type': string
+          'finished_at': string | null
+          'last_error': Json | null
+          'last_response_status': number | null
+          'next_attempt_at': string | null
+          'organization_id': string
+          'status': string
+        }
+        ComputedFields: never
+        Insert: {
+          'attempt_count'?: number
+          'endpoint_id': string
+          'event_created_at': string
+          'event_id': string
+          'event_type': string
+          'finished_at'?: string | null
+          'last_error'?: Json | null
+          'last_response_status'?: number | null
+          'next_attempt_at'?: string | null
+          'organization_id': string
+          'status'?: string
+        }
+        Update: {
+          'attempt_count'?: number
+          'endpoint_id'?: string
+          'event_created_at'?: string
+          'event_id'?: string
+          'event_type'?: string
+          'finished_at'?: string | null
+          'last_error'?: Json | null
+          'last_response_status'?: number | null
+          'next_attempt_at'?: string | null
+          'organization_id'?: string
+          'status'?: string
+        }
+        Relationships: []
+      }
+      'webhook_events': {
+        Row: {
+          'accounts': (string)[] | null
+          'app_instance_id': string | null
+          'body': string
+          'connector': string | null
+          'error': Json | null
+          'id': string
+          'integration_id': string | null
+          'organization_id': string | null
+          'processed_at': string | null
+          'received_at': string
+          'status': string
+          'type': string
+        }
+        ComputedFields: never
+        Insert: {
+          'accounts'?: (string)[] | null
+          'app_instance_id'?: string | null
+          'body': string
+          'connector'?: string | null
+          'error'?: Json | null
+          'id'?: string
+          'integration_id'?: string | null
+          'organization_id'?: string | null
+          'processed_at'?: string | null
+          'received_at'?: string
+          'status'?: string
+          'type': string
+        }
+        Update: {
+          'accounts'?: (string)[] | null
+          'app_instance_id'?: string | null
+          'body'?: string
+          'connector'?: string | null
+          'error'?: Json | null
+          'id'?: string
+          'integration_id'?: string | null
+          'organization_id'?: string | null
+          'processed_at'?: string | null
+          'received_at'?: string
+          'status'?: string
+          'type'?: string
+        }
+        Relationships: []
+      }
+      'webhook_subscriptions': {
+        Row: {
+          'created_at': string
+          'creating_since': string | null
+          'error': Json | null
+          'expires_at': string | null
+          'external_id': string | null
+          'integration_id': string
+          'made_by_hand': boolean
+          'name': string
+          'organization_id': string
+          'renew_at': string | null
+          'spec_hash': string | null
+          'status': string
+          'updated_at': string
+        }
+        ComputedFields: never
+        Insert: {
+          'created_at'?: string
+          'creating_since'?: string | null
+          'error'?: Json | null
+          'expires_at'?: string | null
+          'external_id'?: string | null
+          'integration_id': string
+          'made_by_hand'?: boolean
+          'name': string
+          'organization_id': string
+          'renew_at'?: string | null
+          'spec_hash'?: string | null
+          'status'?: string
+          'updated_at'?: string
+        }
+        Update: {
+          'created_at'?: string
+          'creating_since'?: string | null
+          'error'?: Json | null
+          'expires_at'?: string | null
+          'external_id'?: string | null
+          'integration_id'?: string
+          'made_by_hand'?: boolean
+          'name'?: string
+          'organization_id'?: string
+          'renew_at'?: string | null
+          'spec_hash'?: string | null
+          'status'?: string
+          'updated_at'?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'webhook_subscriptions_integration_id_organization_id_fkey'
             columns: ['integration_id', 'organization_id']
             isOneToOne: false
             referencedRelation: 'integrations'
@@ -1343,7 +1847,7 @@ export type Database = {
           'p_burst'?: number
           'p_cost'?: number
           'p_key': string
-          'p_limit'?: Json
+          'p_limits'?: Json
           'p_max_wait_ms'?: number
           'p_requests_per_second': number
         }
@@ -1370,6 +1874,15 @@ export type Database = {
           'p_integration_id': string
         }
         Returns: Json
+      }
+      'begin_app_subscription': {
+        Args: {
+          'p_connector': string
+          'p_integration_ids'?: (string)[]
+          'p_lease_token': string
+          'p_name'?: string
+        }
+        Returns: undefined
       }
       'begin_oauth': {
         Args: {
@@ -1399,13 +1912,49 @@ export type Database = {
         }
         Returns: Json
       }
+      'begin_webhook_subscription': {
+        Args: { 'p_integration_id': string; 'p_lease_token': string; 'p_name': string }
+        Returns: undefined
+      }
+      'claim_app_subscriptions': { Args: { 'p_lease_seconds'?: number }; Returns: Json }
       'claim_due_checks': { Args: { 'p_limit'?: number }; Returns: Json }
       'claim_images': {
         Args: { 'p_lease_seconds'?: number; 'p_lease_token': string; 'p_limit'?: number }
         Returns: Json
       }
+      'claim_outbound_changes': {
+        Args: { 'p_lease_token': string; 'p_limit': number; 'p_sync_log_id': string }
+        Returns: Json
+      }
       'claim_sync_run': {
         Args: { 'p_lease_seconds'?: number; 'p_lease_token'?: string; 'p_sync_log_id'?: string }
+        Returns: Json
+      }
+      'claim_webhook_deliveries': {
+        Args: {
+          'p_ahead'?: boolean
+          'p_awake_ms'?: number
+          'p_lease_seconds'?: number
+          'p_lease_token': string
+          'p_limit'?: number
+        }
+        Returns: Json
+      }
+      'claim_webhook_events': {
+        Args: {
+          'p_awake_ms'?: number
+          'p_lease_seconds'?: number
+          'p_lease_token': string
+          'p_limit'?: number
+        }
+        Returns: Json
+      }
+      'claim_webhook_subscriptions': {
+        Args: { 'p_lease_seconds'?: number; 'p_limit'?: number }
+        Returns: Json
+      }
+      'claim_webhook_subscriptions_of': {
+        Args: { 'p_integration_id': string; 'p_lease_seconds'?: number }
         Returns: Json
       }
       'connect_integration': {
@@ -1418,6 +1967,7 @@ export type Database = {
           'p_external_account_id': string
           'p_name': string
           'p_organization_id': string
+          'p_push_columns'?: Json
           'p_settings': Json
           'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number
@@ -1442,6 +1992,7 @@ export type Database = {
           'status': string
           'sync_interval_minutes': number
           'updated_at': string
+          'webhooks': boolean | null
         }
         SetofOptions: {
           from: '*'
@@ -1461,6 +2012,7 @@ export type Database = {
           'p_integration_id': string
           'p_name': string
           'p_organization_id': string
+          'p_push_columns'?: Json
           'p_refresh_token': string
           'p_scope': string
           'p_settings': Json
@@ -1486,6 +2038,7 @@ export type Database = {
           'status': string
           'sync_interval_minutes': number
           'updated_at': string
+          'webhooks': boolean | null
         }
         SetofOptions: {
           from: '*'
@@ -1509,6 +2062,50 @@ export type Database = {
           isSetofReturn: false
         }
       }
+      'create_webhook_endpoint': {
+        Args: {
+          'p_actor_id'?: string
+          'p_endpoint_id'?: string
+          'p_headers'?: Json
+          'p_options': Json
+          'p_organization_id': string
+          'p_signing_key'?: string
+          'p_signing_secret': string
+          'p_url': string
+        }
+        Returns: {
+          'api_version': string
+          'created_at': string
+          'created_by': string | null
+          'description': string | null
+          'disabled_at': string | null
+          'disabled_reason': Json | null
+          'event_types': (string)[]
+          'failing_since': string | null
+          'filter': Json | null
+          'header_names': (string)[]
+          'hex_signature': boolean
+          'id': string
+          'max_concurrency': number
+          'ordered_by_subject': boolean
+          'organization_id': string
+          'public_key': string | null
+          'rate_limit_per_second': number | null
+          'retry_pauses_s': (number)[]
+          'signatures': (string)[]
+          'status': string
+          'type_patterns': (string)[]
+          'updated_at': string
+          'url': string
+          'version': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'app_webhooks'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       'delete_absent': {
         Args: {
           'p_lease_token': string
@@ -1519,12 +2116,22 @@ export type Database = {
         }
         Returns: Json
       }
+      'delete_app_instance': {
+        Args: { 'p_actor_id'?: string; 'p_app_instance_id': string }
+        Returns: undefined
+      }
+      'delete_webhook_endpoint': {
+        Args: { 'p_actor_id'?: string; 'p_endpoint_id': string }
+        Returns: undefined
+      }
+      'describe_webhook_receiver': { Args: { 'p_integration_id': string }; Returns: Json }
       'disconnect_integration': {
         Args: {
           'p_actor_id'?: string
           'p_delete_data'?: boolean
           'p_integration_id': string
           'p_revoked'?: boolean
+          'p_unsubscribed'?: boolean
         }
         Returns: {
           'account': NonNullable<Json>
@@ -1545,6 +2152,7 @@ export type Database = {
           'status': string
           'sync_interval_minutes': number
           'updated_at': string
+          'webhooks': boolean | null
         }
         SetofOptions: {
           from: '*'
@@ -1552,6 +2160,15 @@ export type Database = {
           isOneToOne: true
           isSetofReturn: false
         }
+      }
+      'emit_event': {
+        Args: {
+          'p_data': Json
+          'p_organization_id': string
+          'p_subject'?: string
+          'p_type': string
+        }
+        Returns: string
       }
       'fail_token_refresh': {
         Args: {
@@ -1567,9 +2184,23 @@ export type Database = {
         Args: { 'p_action_id': string; 'p_detail'?: Json; 'p_result': Json; 'p_status': string }
         Returns: undefined
       }
+      'finish_app_subscriptions': {
+        Args: {
+          'p_connector': string
+          'p_failures'?: Json
+          'p_lease_token': string
+          'p_next_seconds'?: number
+          'p_pause_ms'?: number
+        }
+        Returns: undefined
+      }
       'finish_images': {
         Args: { 'p_hand_over'?: boolean; 'p_lease_token': string; 'p_outcomes': Json }
         Returns: undefined
+      }
+      'finish_outbound_changes': {
+        Args: { 'p_lease_token': string; 'p_outcomes': Json; 'p_sync_log_id': string }
+        Returns: Json
       }
       'finish_sync_run': {
         Args: {
@@ -1580,18 +2211,21 @@ export type Database = {
         }
         Returns: {
           'attempt_count': number
+          'conflict_count': number
           'created_at': string
           'created_count': number
           'deleted_count': number
           'duration_ms': number | null
           'error': Json | null
           'error_count': number
+          'failed_count': number
           'fetched_count': number
           'finished_at': string | null
           'id': string
           'integration_id': string
           'mode': string
           'organization_id': string
+          'pushed_count': number
           'requested_by': string | null
           'started_at': string | null
           'status': string
@@ -1606,6 +2240,37 @@ export type Database = {
           isOneToOne: true
           isSetofReturn: false
         }
+      }
+      'finish_webhook_deliveries': {
+        Args: { 'p_lease_token': string; 'p_outcomes': Json }
+        Returns: number
+      }
+      'finish_webhook_events': {
+        Args: { 'p_hand_over'?: boolean; 'p_lease_token': string; 'p_outcomes': Json }
+        Returns: undefined
+      }
+      'finish_webhook_subscriptions': {
+        Args: {
+          'p_failures'?: Json
+          'p_integration_id': string
+          'p_lease_token': string
+          'p_next_seconds'?: number
+          'p_pause_ms'?: number
+        }
+        Returns: undefined
+      }
+      'forget_app_subscriptions': {
+        Args: {
+          'p_connector': string
+          'p_integration_ids': (string)[]
+          'p_lease_token': string
+          'p_name'?: string
+        }
+        Returns: undefined
+      }
+      'forget_webhook_subscription': {
+        Args: { 'p_integration_id': string; 'p_lease_token': string; 'p_name': string }
+        Returns: undefined
       }
       'has_media_asset': {
         Args: { 'p_content_hash': string; 'p_organization_id': string }
@@ -1636,25 +2301,87 @@ export type Database = {
         Returns: Json
       }
       'next_sync_run_at': { Args: Record<PropertyKey, never>; Returns: string }
+      'next_webhook_delivery_at': { Args: Record<PropertyKey, never>; Returns: string }
+      'next_webhook_event_at': { Args: Record<PropertyKey, never>; Returns: string }
+      'open_app_instance': { Args: { 'p_app_instance_id': string }; Returns: Json }
       'open_integration': { Args: { 'p_integration_id': string }; Returns: Json }
       'open_oauth': { Args: { 'p_browser_hash': string; 'p_state_hash': string }; Returns: Json }
+      'open_webhook_endpoints': { Args: { 'p_endpoint_ids': (string)[] }; Returns: Json }
+      'open_webhook_receiver': { Args: { 'p_integration_id': string }; Returns: Json }
+      'overturn_conflict': {
+        Args: { 'p_conflict_id': string }
+        Returns: {
+          'base': Json | null
+          'decided_at': string
+          'decision': string
+          'fields': (string)[]
+          'id': string
+          'integration_id': string
+          'kind': string
+          'local': Json | null
+          'local_changed_at': string
+          'local_changed_by': string | null
+          'organization_id': string
+          'overturned_at': string | null
+          'overturned_by': string | null
+          'policy': string
+          'record_id': string
+          'remote': Json | null
+          'remote_changed_at': string
+          'source_id': string
+          'stream': string
+          'sync_log_id': string | null
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'sync_conflicts'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'ping_webhook_endpoint': {
+        Args: { 'p_actor_id'?: string; 'p_endpoint_id': string }
+        Returns: {
+          'attempt_count': number
+          'endpoint_id': string
+          'event_created_at': string
+          'event_id': string
+          'event_type': string
+          'finished_at': string | null
+          'last_error': Json | null
+          'last_response_status': number | null
+          'next_attempt_at': string | null
+          'organization_id': string
+          'status': string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'webhook_deliveries'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'preview_push': { Args: { 'p_integration_id': string; 'p_stream': string }; Returns: Json }
       'read_oauth_tokens': { Args: { 'p_integration_id': string }; Returns: Json }
       'read_sync_log': {
         Args: { 'p_sync_log_id': string }
         Returns: {
           'attempt_count': number
+          'conflict_count': number
           'created_at': string
           'created_count': number
           'deleted_count': number
           'duration_ms': number | null
           'error': Json | null
           'error_count': number
+          'failed_count': number
           'fetched_count': number
           'finished_at': string | null
           'id': string
           'integration_id': string
           'mode': string
           'organization_id': string
+          'pushed_count': number
           'requested_by': string | null
           'started_at': string | null
           'status': string
@@ -1670,6 +2397,31 @@ export type Database = {
           isSetofReturn: false
         }
       }
+      'receive_app_event': {
+        Args: {
+          'p_app_instance_id': string
+          'p_body': string
+          'p_dedupe_key': string
+          'p_headers': Json
+          'p_type': string
+          'p_version': number
+        }
+        Returns: Json
+      }
+      'receive_webhook': {
+        Args: {
+          'p_accounts'?: (string)[]
+          'p_body': string
+          'p_connector': string
+          'p_dedupe_key': string
+          'p_headers': Json
+          'p_integration_id'?: string
+          'p_receiver_version'?: string
+          'p_type': string
+        }
+        Returns: Json
+      }
+      'receive_webhooks': { Args: { 'p_webhooks': Json }; Returns: Json }
       'record_integration_check': {
         Args: { 'p_error'?: Json; 'p_integration_id': string }
         Returns: {
@@ -1691,6 +2443,7 @@ export type Database = {
           'status': string
           'sync_interval_minutes': number
           'updated_at': string
+          'webhooks': boolean | null
         }
         SetofOptions: {
           from: '*'
@@ -1703,6 +2456,33 @@ export type Database = {
         Args: { 'p_integration_id': string; 'p_outcomes': Json }
         Returns: undefined
       }
+      'register_app_instance': {
+        Args: {
+          'p_actor_id'?: string
+          'p_app': string
+          'p_app_instance_id'?: string
+          'p_name': string
+          'p_organization_id': string
+          'p_secret': string
+        }
+        Returns: {
+          'app': string
+          'created_at': string
+          'created_by': string | null
+          'id': string
+          'name': string
+          'organization_id': string
+          'status': string
+          'updated_at': string
+          'version': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'app_instances'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       'release_sync_run': {
         Args: {
           'p_error'?: Json
@@ -1711,6 +2491,31 @@ export type Database = {
           'p_sync_log_id': string
         }
         Returns: undefined
+      }
+      'replay_webhook_deliveries': {
+        Args: {
+          'p_actor_id'?: string
+          'p_endpoint_id': string
+          'p_event_ids'?: (string)[]
+          'p_since'?: string
+          'p_until'?: string
+          'p_what'?: string
+        }
+        Returns: number
+      }
+      'replay_webhook_events': {
+        Args: {
+          'p_actor_id'?: string
+          'p_after'?: string
+          'p_connector'?: string
+          'p_from'?: string
+          'p_ids'?: (string)[]
+          'p_integration_id': string
+          'p_limit'?: number
+          'p_statuses'?: (string)[]
+          'p_to'?: string
+        }
+        Returns: Json
       }
       'report_request': {
         Args: { 'p_key': string; 'p_outcome': string; 'p_retry_after_ms'?: number }
@@ -1722,6 +2527,87 @@ export type Database = {
       }
       'restart_sync_run': {
         Args: { 'p_full'?: boolean; 'p_lease_token': string; 'p_sync_log_id': string }
+        Returns: undefined
+      }
+      'ring_delivery_worker': {
+        Args: { 'p_as_successor'?: boolean; 'p_at_most': number }
+        Returns: undefined
+      }
+      'rotate_app_instance_secret': {
+        Args: {
+          'p_actor_id'?: string
+          'p_app_instance_id': string
+          'p_overlap_hours'?: number
+          'p_secret': string
+        }
+        Returns: {
+          'app': string
+          'created_at': string
+          'created_by': string | null
+          'id': string
+          'name': string
+          'organization_id': string
+          'status': string
+          'updated_at': string
+          'version': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'app_instances'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'rotate_webhook_secret': {
+        Args: {
+          'p_actor_id'?: string
+          'p_endpoint_id': string
+          'p_overlap_hours'?: number
+          'p_public_key': string
+          'p_signing_key': string
+          'p_signing_secret': string
+        }
+        Returns: {
+          'api_version': string
+          'created_at': string
+          'created_by': string | null
+          'description': string | null
+          'disabled_at': string | null
+          'disabled_reason': Json | null
+          'event_types': (string)[]
+          'failing_since': string | null
+          'filter': Json | null
+          'header_names': (string)[]
+          'hex_signature': boolean
+          'id': string
+          'max_concurrency': number
+          'ordered_by_subject': boolean
+          'organization_id': string
+          'public_key': string | null
+          'rate_limit_per_second': number | null
+          'retry_pauses_s': (number)[]
+          'signatures': (string)[]
+          'status': string
+          'type_patterns': (string)[]
+          'updated_at': string
+          'url': string
+          'version': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'app_webhooks'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'save_app_subscription': {
+        Args: {
+          'p_connector': string
+          'p_external_id': string
+          'p_integration_ids'?: (string)[]
+          'p_lease_token': string
+          'p_name'?: string
+        }
         Returns: undefined
       }
       'save_integration_token': {
@@ -1745,6 +2631,45 @@ export type Database = {
         }
         Returns: Json
       }
+      'save_webhook_subscription': {
+        Args: {
+          'p_integration_id': string
+          'p_lease_token': string
+          'p_name': string
+          'p_secret'?: string
+          'p_subscription': Json
+        }
+        Returns: undefined
+      }
+      'set_webhook_path_token': {
+        Args: {
+          'p_actor_id'?: string
+          'p_instead_of'?: string
+          'p_integration_id': string
+          'p_token_hash': string
+        }
+        Returns: boolean
+      }
+      'set_webhook_secret': {
+        Args: {
+          'p_actor_id'?: string
+          'p_integration_id': string
+          'p_overlap_seconds'?: number
+          'p_secret': string
+        }
+        Returns: undefined
+      }
+      'settle_outbound_changes': {
+        Args: {
+          'p_deletions'?: Json
+          'p_lease_token': string
+          'p_links'?: Json
+          'p_record_ids': (string)[]
+          'p_records'?: Json
+          'p_sync_log_id': string
+        }
+        Returns: Json
+      }
       'start_sync': {
         Args: {
           'p_allow_mass_delete'?: boolean
@@ -1757,18 +2682,21 @@ export type Database = {
         }
         Returns: {
           'attempt_count': number
+          'conflict_count': number
           'created_at': string
           'created_count': number
           'deleted_count': number
           'duration_ms': number | null
           'error': Json | null
           'error_count': number
+          'failed_count': number
           'fetched_count': number
           'finished_at': string | null
           'id': string
           'integration_id': string
           'mode': string
           'organization_id': string
+          'pushed_count': number
           'requested_by': string | null
           'started_at': string | null
           'status': string
@@ -1784,6 +2712,26 @@ export type Database = {
           isSetofReturn: false
         }
       }
+      'update_app_instance': {
+        Args: { 'p_actor_id'?: string; 'p_app_instance_id': string; 'p_changes': Json }
+        Returns: {
+          'app': string
+          'created_at': string
+          'created_by': string | null
+          'id': string
+          'name': string
+          'organization_id': string
+          'status': string
+          'updated_at': string
+          'version': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'app_instances'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       'update_integration': {
         Args: {
           'p_access_token'?: string
@@ -1793,10 +2741,12 @@ export type Database = {
           'p_integration_id': string
           'p_name'?: string
           'p_paused'?: boolean
+          'p_push_columns'?: Json
           'p_settings'?: Json
           'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number
           'p_token_expires_at'?: string
+          'p_webhooks'?: boolean
         }
         Returns: {
           'account': NonNullable<Json>
@@ -1817,10 +2767,52 @@ export type Database = {
           'status': string
           'sync_interval_minutes': number
           'updated_at': string
+          'webhooks': boolean | null
         }
         SetofOptions: {
           from: '*'
           to: 'integrations'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      'update_webhook_endpoint': {
+        Args: {
+          'p_actor_id'?: string
+          'p_changes': Json
+          'p_endpoint_id': string
+          'p_headers'?: Json
+          'p_signing_key'?: string
+        }
+        Returns: {
+          'api_version': string
+          'created_at': string
+          'created_by': string | null
+          'description': string | null
+          'disabled_at': string | null
+          'disabled_reason': Json | null
+          'event_types': (string)[]
+          'failing_since': string | null
+          'filter': Json | null
+          'header_names': (string)[]
+          'hex_signature': boolean
+          'id': string
+          'max_concurrency': number
+          'ordered_by_subject': boolean
+          'organization_id': string
+          'public_key': string | null
+          'rate_limit_per_second': number | null
+          'retry_pauses_s': (number)[]
+          'signatures': (string)[]
+          'status': string
+          'type_patterns': (string)[]
+          'updated_at': string
+          'url': string
+          'version': number
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'app_webhooks'
           isOneToOne: true
           isSetofReturn: false
         }

@@ -15,6 +15,12 @@ import {
   reconnectIntegration,
   updateIntegration,
 } from '../supabase/functions/_shared/contracts/integrations.ts'
+import {
+  describeWebhookReceiver,
+  rotateWebhookPath,
+  setWebhookSecret,
+  type WebhookReceiver,
+} from '../supabase/functions/_shared/contracts/webhook-events.ts'
 import { callFunction } from './call-function.ts'
 import { readRow } from './data-api.ts'
 import { type Page, readPage } from './read-page.ts'
@@ -147,6 +153,53 @@ export class Integrations {
     options?: CallOptions,
   ): Promise<Result<Integration>> {
     return callFunction(this.#supabase, finishSignIn, input, options)
+  }
+
+  /**
+   * Says where the platform's webhooks come in, what to do there, and when the secrets they are checked with were
+   * set; never the secrets. Owners and managers may.
+   *
+   * @param input.integration_id `integrations.id`, a UUID.
+   * @returns `data.doors` has the `address` for the platform and the steps in Markdown (`setup`). `error.code` is
+   *   `webhooks_not_offered` when nothing is read from this platform's webhooks, `integration_not_found`,
+   *   `not_a_manager`, `connector_not_found` or a transport code.
+   */
+  webhook(
+    input: z.input<typeof describeWebhookReceiver.request>,
+    options?: CallOptions,
+  ): Promise<Result<WebhookReceiver>> {
+    return callFunction(this.#supabase, describeWebhookReceiver, input, options)
+  }
+
+  /**
+   * Keeps the secret with which the platform signs its webhooks. Until there is one, they are refused. Owners and managers
+   * may.
+   *
+   * @param input.secret As the platform shows it.
+   * @param input.overlap_hours For how long the ones before count too, 0 to 168; 24 when left out.
+   * @returns The receiver as it is now. `error.code` is `invalid_webhook_secret`, `integration_disconnected`, a code of
+   *   {@link webhook} or a transport code.
+   */
+  setWebhookSecret(
+    input: z.input<typeof setWebhookSecret.request>,
+    options?: CallOptions,
+  ): Promise<Result<WebhookReceiver>> {
+    return callFunction(this.#supabase, setWebhookSecret, input, options)
+  }
+
+  /**
+   * Makes an address with an unguessable end, for platforms that sign nothing. It is shown this once; the one before
+   * counts no more. Owners and managers may.
+   *
+   * @returns `data.address` is null where Plugboard subscribes by itself: the platform is then given another address.
+   *   To enter one by hand, turn that off first (`integrations.update({ integration_id, webhooks: false })`).
+   *   `error.code` is `integration_disconnected`, a code of {@link webhook} or a transport code.
+   */
+  rotateWebhookPath(
+    input: z.input<typeof rotateWebhookPath.request>,
+    options?: CallOptions,
+  ): Promise<Result<{ address: string | null }>> {
+    return callFunction(this.#supabase, rotateWebhookPath, input, options)
   }
 
   /**

@@ -31,6 +31,11 @@ const NEXT: {
   invitation_not_found: 'owner',
   integration_not_found: 'owner',
   sync_error_not_found: 'owner',
+  stream_not_pushed: 'owner',
+  stream_not_read: 'owner',
+  deletes_not_pushed: 'owner',
+  conflict_not_found: 'owner',
+  conflict_overturned: 'owner',
 }
 
 export type PlugboardErrorDetails = {

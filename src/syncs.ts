@@ -1,5 +1,6 @@
 // Syncs: starting runs, following them, and repairing the records they refused.
 import { z } from 'zod'
+import { PushPreview } from '../supabase/functions/_shared/contracts/sync-conflicts.ts'
 import {
   replaySyncErrors,
   startSync,
@@ -9,10 +10,12 @@ import {
   type SyncStatus,
 } from '../supabase/functions/_shared/contracts/sync.ts'
 import { callFunction } from './call-function.ts'
-import { readRow, send } from './data-api.ts'
+import { callProcedure, readRow, send } from './data-api.ts'
 import { type Page, readPage } from './read-page.ts'
 import { fail, type Result } from './result.ts'
 import type { AppSupabaseClient, CallOptions } from './supabase.ts'
+import { SyncConflicts } from './sync-conflicts.ts'
+import { SyncStreams } from './sync-streams.ts'
 import { type WatchOptions, watchSync } from './watch-sync.ts'
 
 /** Which runs to list; what is left out does not narrow. */
@@ -30,6 +33,8 @@ export type SyncErrorQuery = Page & {
   stream?: string | undefined
   /** The run that refused them last. */
   sync_log_id?: string | undefined
+  /** `pull`: records of the platform; `push`: local changes that it did not take. */
+  direction?: SyncError['direction'] | undefined
   /** Also those that are repaired, gone or dismissed; left out, only what is open. */
   includeResolved?: boolean | undefined
 }
@@ -45,9 +50,15 @@ const MOST_IDS = 200
 
 export class Syncs {
   readonly #supabase: AppSupabaseClient
+  /** What is synced of an integration, and how. */
+  readonly streams: SyncStreams
+  /** Records that both sides had changed, and what was decided. */
+  readonly conflicts: SyncConflicts
 
   constructor(supabase: AppSupabaseClient) {
     this.#supabase = supabase
+    this.streams = new SyncStreams(supabase)
+    this.conflicts = new SyncConflicts(supabase)
   }
 
   /**
@@ -58,14 +69,15 @@ export class Syncs {
    * @param input.integration_id `integrations.id`, a UUID.
    * @param input.stream A stream's name as the connector lists it, such as `products`.
    * @param input.mode `full` (also when left out) reads everything and notices what is gone;
-   *   `incremental` reads what changed since the last run.
+   *   `incremental` reads what changed since the last run; `push` reads nothing and sends local changes, which the
+   *   other two do at their end where the stream pushes.
    * @param input.allow_mass_delete A person's yes to a run that was held with `mass_delete_held`.
    * @param input.wait `false`: do not wait for the run's end.
    * @returns `data.status` says how the run stands. `running`: `stats` is what there is so far, and
-   *   `error` what it waits for, if anything. `partial`: records were refused, or deletions wait for a
-   *   yes; `error_code` says which. `failed`: `error` and `error_code` say why. The result's own
-   *   `error.code` is `integration_not_found`, `not_a_manager`, `stream_not_found`,
-   *   `integration_paused`, `integration_disconnected` or a transport code. After a `network_error`
+   *   `error` what it waits for, if anything. `partial`: records were refused (`invalid_record`), or
+   *   local changes were (`push_refused`), or deletions wait for a yes; `error_code` says which. `failed`: `error` and
+   *   `error_code` say why. The result's own `error.code` is `integration_not_found`, `not_a_manager`,
+   *   `stream_not_found`, `stream_not_pushed`, `integration_paused`, `integration_disconnected` or a transport code. After a `network_error`
    *   calling again is safe: it joins.
    * @example
    * const { data: run, error } = await plugboard.syncs.start({
@@ -80,6 +92,32 @@ export class Syncs {
     options?: CallOptions,
   ): Promise<Result<SyncResult>> {
     return callFunction(this.#supabase, startSync, input, options)
+  }
+
+  /**
+   * Sends a stream's local changes to the platform now: {@link start} with mode `push`. Changes go out by themselves
+   * soon after they are made; this is for who wants to see the outcome, and tries again what was refused.
+   */
+  push(
+    input: Pick<z.input<typeof startSync.request>, 'integration_id' | 'stream' | 'wait'>,
+    options?: CallOptions,
+  ): Promise<Result<SyncResult>> {
+    return this.start({ ...input, mode: 'push' }, options)
+  }
+
+  /**
+   * Says what a push would create, change and delete at the platform, and does nothing. The platform is not asked, so a
+   * record that changed there meanwhile is not known here. Every member may.
+   *
+   * @returns `data.changes` are the first hundred, oldest first; the counts are of all. `error.code` is
+   *   `integration_not_found`, `stream_not_found`, `stream_not_pushed` or a transport code.
+   */
+  preview(
+    input: { integration_id: string; stream: string },
+    options?: CallOptions,
+  ): Promise<Result<PushPreview>> {
+    const args = { p_integration_id: input.integration_id, p_stream: input.stream }
+    return callProcedure(this.#supabase, 'preview_push', args, PushPreview, options)
   }
 
   /** Lists runs of the user's organizations, newest first. Every member may; kept for 90 days. */
@@ -114,8 +152,8 @@ export class Syncs {
    * @param options.intervalMs Pause between two reads after a change, in milliseconds; 500 when left
    *   out. Grows to 5 s while nothing changes (or stays at `intervalMs` where that is more).
    * @param options.signal Stops watching; the answer is then `aborted`.
-   * @returns `data` is the finished log: `status` is `success`, `partial` (records were refused, or
-   *   deletions wait for a yes: `error.code` says which) or `failed`, and a `failed` run is not an
+   * @returns `data` is the finished log: `status` is `success`, `partial` (records or local changes were
+   *   refused, or deletions wait for a yes: `error.code` says which) or `failed`, and a `failed` run is not an
    *   `error` of the watching. `error.code` is `sync_log_not_found`, `aborted` or a transport code. The
    *   promise rejects only with what `onProgress` throws: that ends the watching.
    * @example
@@ -128,27 +166,29 @@ export class Syncs {
   }
 
   /**
-   * Lists records that syncs refused, newest first, each with its payload and what is wrong with
-   * it. Owners, managers and members may; viewers get an empty list.
+   * Lists records that syncs refused, and local changes that the platform refused, newest first, each with its payload
+   * and what is wrong with it. The `code` of a local change may be the platform's own. Owners, managers and members
+   * may; viewers get an empty list.
    */
   errors(query: SyncErrorQuery = {}, options?: CallOptions): Promise<Result<SyncError[]>> {
     const { limit, before, includeResolved = false, ...columns } = query
-    const { organization_id, integration_id, stream, sync_log_id } = columns
+    const { organization_id, integration_id, stream, sync_log_id, direction } = columns
     const resolved_at = includeResolved ? undefined : null
-    const filter = { organization_id, integration_id, stream, sync_log_id, resolved_at }
+    const which = { organization_id, integration_id, stream, sync_log_id, direction }
+    const filter = { ...which, resolved_at }
     const page = { limit, before }
     return readPage(this.#supabase, 'sync_errors', SyncError, 'id', filter, page, options)
   }
 
   /**
    * Puts a corrected payload in a refused record's place, for {@link replay} to try. Later syncs leave
-   * a repaired payload alone; when the platform gives a sound record, that ends the error. Owners and
-   * managers may.
+   * a repaired payload alone; when the platform gives a sound record, that ends the error. A local change is
+   * repaired by editing its row. Owners and managers may.
    *
-   * @param input.sync_error_id `sync_errors.id` of an open one.
+   * @param input.sync_error_id `sync_errors.id` of an open one of direction `pull`.
    * @param input.payload The whole record, in the shape in which the platform sends it.
    * @returns `data` is the error as it is now. `error.code` is `sync_error_not_found` (also when it is
-   *   resolved, somebody else's, or the caller is no manager), `invalid_request` or a transport code.
+   *   resolved, a local change, somebody else's, or the caller is no manager), `invalid_request` or a transport code.
    * @example
    * await plugboard.syncs.repair({ sync_error_id: error.id, payload: { ...payload, price: 12.5 } })
    * await plugboard.syncs.replay({ integration_id, stream, sync_error_ids: [error.id] })
@@ -162,13 +202,15 @@ export class Syncs {
       const message = 'payload has to be a record: an object with the fields the platform sends'
       return fail('invalid_request', `${message}.`, { errors: [{ path: 'payload', message }] })
     }
-    const { data, error } = await this.#changeErrors([sync_error_id], { payload }, options)
+    const changes = { payload }
+    const { data, error } = await this.#changeErrors([sync_error_id], changes, options, 'pull')
     return error ? { data: null, error } : { data: data[0]!, error: null }
   }
 
   /**
-   * Ends refused records that nobody will repair. One that comes again is a new one. Owners and
-   * managers may.
+   * Ends refused records that nobody will repair. One that comes again is a new one. A local change is only taken off the
+   * list: it stays refused, and {@link preview} counts it, until its row is edited or {@link push} tries it again. Owners
+   * and managers may.
    *
    * @param input.sync_error_ids 1 to 200 of `sync_errors.id`.
    * @returns `data` are those that were open and are dismissed now. `error.code` is
@@ -191,8 +233,8 @@ export class Syncs {
   /**
    * Tries refused records again, after the code or their payload was repaired: all open ones of the
    * stream, or the named ones, at most 1,000 in one call. While `remaining` is above 0, call again
-   * with `after: next`. Asks nothing of the platform, so the account may be disconnected. Owners and
-   * managers may.
+   * with `after: next`. Asks nothing of the platform, so the account may be disconnected. Passes over local
+   * changes, which {@link push} tries again. Owners and managers may.
    *
    * @param input.sync_error_ids 1 to 1000 of `sync_errors.id`.
    * @param input.after `next` of the answer before.
@@ -217,10 +259,13 @@ export class Syncs {
     ids: string[],
     changes: { payload: unknown } | { resolution: string; resolved_at: string },
     options?: CallOptions,
+    direction?: SyncError['direction'],
   ): Promise<Result<SyncError[]>> {
-    const query = this.#supabase.schema('public').from('sync_errors').update(changes)
-      .in('id', ids).is('resolved_at', null).select(Object.keys(SyncError.shape).join(','))
-    const answer = await send(query, z.array(SyncError), options)
+    const open = this.#supabase.schema('public').from('sync_errors').update(changes)
+      .in('id', ids).is('resolved_at', null)
+    const query = direction === undefined ? open : open.eq('direction', direction)
+    const columns = Object.keys(SyncError.shape).join(',')
+    const answer = await send(query.select(columns), z.array(SyncError), options)
     if (answer.error || answer.data.length > 0) return answer
     return fail(
       'sync_error_not_found',

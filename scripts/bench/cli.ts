@@ -6,9 +6,11 @@ import { printReport } from './print-report.ts'
 
 /** Each benchmark is one module; it is loaded only when it is asked for. */
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
+  push: async () => (await import('./push.ts')).push,
   refresh: async () => (await import('./refresh.ts')).refresh,
   'rate-limit': async () => (await import('./rate-limit.ts')).rateLimit,
   sync: async () => (await import('./sync.ts')).sync,
+  webhooks: async () => (await import('./webhooks.ts')).webhooks,
 }
 
 const help = `npm run bench -- NAME [options]

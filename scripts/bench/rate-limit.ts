@@ -1,8 +1,6 @@
 // How much of a platform's rate limit do several integrations use together, and do they keep it?
-import { parseOptions, wholeNumber } from '../command-line.ts'
-import { startStack } from '../stack/stack.ts'
+import { parseOptions } from '../command-line.ts'
 import type { Benchmark, Report } from './benchmark.ts'
-import { describeMachine } from './machine.ts'
 import { median } from './median.ts'
 import {
   measureSharedLimit,
@@ -10,7 +8,7 @@ import {
   type SharedLimit,
   STORES,
 } from './rate-limit/shared-limit.ts'
-import { openBench } from './sync/bench-store.ts'
+import { numberOption, reportOn } from './report-on.ts'
 
 const help = `npm run bench -- rate-limit [options]
 
@@ -27,31 +25,17 @@ async function run(args: string[], log: (line: string) => void): Promise<Report>
     runs: { type: 'string' },
     quick: { type: 'boolean' },
   })
-  const number = (name: 'products' | 'runs', usual: number, quick: number) =>
-    values[name] === undefined
-      ? (values.quick ? quick : usual)
-      : wholeNumber(`--${name}`, values[name], 1)
-  const options = { products: number('products', 1500, 500), runs: number('runs', 3, 1) }
-  log('starting a stack')
-  const stack = await startStack({ ephemeral: true, cron: false })
-  try {
-    const bench = await openBench(stack)
-    try {
-      const results = await measureSharedLimit(bench, stack, { ...options, log })
-      return {
-        name: 'rate-limit',
-        command: ['npm run bench -- rate-limit', ...args].join(' '),
-        measured_at: new Date().toISOString(),
-        machine: await describeMachine(bench.admin),
-        ...tablesOf(results, options.runs),
-        notes: [],
-      }
-    } finally {
-      await bench.end()
-    }
-  } finally {
-    await stack.stop()
+  const options = {
+    products: numberOption(values, 'products', 1500, 500),
+    runs: numberOption(values, 'runs', 3, 1),
   }
+  return await reportOn(
+    'rate-limit',
+    args,
+    log,
+    async (bench, stack) =>
+      tablesOf(await measureSharedLimit(bench, stack, { ...options, log }), options.runs),
+  )
 }
 
 const OVER = ['Data API', 'direct'] as const

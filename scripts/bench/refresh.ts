@@ -1,11 +1,9 @@
 // How many refreshes does an expiry cost when fifty processes need the token, and how long do they wait for it?
-import { parseOptions, wholeNumber } from '../command-line.ts'
-import { startStack } from '../stack/stack.ts'
+import { parseOptions } from '../command-line.ts'
 import type { Benchmark, Report } from './benchmark.ts'
-import { describeMachine } from './machine.ts'
 import { median } from './median.ts'
 import { measureRefreshes, type Refreshes } from './refresh/measure.ts'
-import { openBench } from './sync/bench-store.ts'
+import { numberOption, reportOn } from './report-on.ts'
 
 const help = `npm run bench -- refresh [options]
 
@@ -22,31 +20,16 @@ async function run(args: string[], log: (line: string) => void): Promise<Report>
     expiries: { type: 'string' },
     quick: { type: 'boolean' },
   })
-  const number = (name: 'callers' | 'expiries', usual: number, quick: number) =>
-    values[name] === undefined
-      ? (values.quick ? quick : usual)
-      : wholeNumber(`--${name}`, values[name], 1)
-  const options = { callers: number('callers', 50, 5), expiries: number('expiries', 200, 10) }
-  log('starting a stack')
-  const stack = await startStack({ ephemeral: true, cron: false })
-  try {
-    const bench = await openBench(stack)
-    try {
-      const results = await measureRefreshes(stack, { ...options, log })
-      return {
-        name: 'refresh',
-        command: ['npm run bench -- refresh', ...args].join(' '),
-        measured_at: new Date().toISOString(),
-        machine: await describeMachine(bench.admin),
-        ...tablesOf(results, options),
-        notes: [],
-      }
-    } finally {
-      await bench.end()
-    }
-  } finally {
-    await stack.stop()
+  const options = {
+    callers: numberOption(values, 'callers', 50, 5),
+    expiries: numberOption(values, 'expiries', 200, 10),
   }
+  return await reportOn(
+    'refresh',
+    args,
+    log,
+    async (_, stack) => tablesOf(await measureRefreshes(stack, { ...options, log }), options),
+  )
 }
 
 function tablesOf(

@@ -1,6 +1,9 @@
 // Which connectors are there, and what can each of them do? The first page of the folder.
 import { connectorInfo } from '../../supabase/functions/_shared/connectors/connector-info.ts'
-import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import type {
+  Connector,
+  Stream,
+} from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import { code, HEADER, table } from './markdown.ts'
 
 export function overview(connectors: readonly Connector[]): string {
@@ -14,7 +17,7 @@ export function overview(connectors: readonly Connector[]): string {
       connectors.map((connector) => [
         `[${connector.name}](${connector.slug}.md)`,
         connector.description,
-        Object.keys(connector.streams).join(', ') || '–',
+        Object.values(connector.streams).map(streamOf).join(', ') || '–',
         Object.keys(connector.actions).map(code).join(', ') || '–',
         connectorInfo(connector).auth_types.map(code).join(', '),
       ]),
@@ -24,3 +27,7 @@ export function overview(connectors: readonly Connector[]): string {
     '',
   ].join('\n')
 }
+
+const WAYS = { pull: '', both: ' (both ways)', push: ' (out)' }
+
+const streamOf = ({ name, direction }: Stream) => `${name}${WAYS[direction]}`

@@ -6,6 +6,7 @@ import type {
   Stream,
 } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import type { CheckCall } from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
+import type { Push } from '../../supabase/functions/_shared/connectors/vocabulary/push.ts'
 import type {
   ConnectorAction,
   JsonSchema,
@@ -13,6 +14,7 @@ import type {
 import { inputTable, outputTable } from './field-table.ts'
 import { code, HEADER, table } from './markdown.ts'
 import { signIn } from './sign-in.ts'
+import { webhooks } from './webhooks.ts'
 
 export function page(connector: Connector): string {
   const info = connectorInfo(connector)
@@ -34,7 +36,9 @@ export function page(connector: Connector): string {
     '',
     ...streams(Object.values(connector.streams)),
     '',
+    ...pushes(Object.values(connector.streams)),
     ...(info.actions.length === 0 ? [] : actions(info.actions)),
+    ...webhooks(connector),
     '## Limits',
     '',
     ...limits(connector),
@@ -86,13 +90,13 @@ const stepsOf = (check?: CheckCall | null): CheckCall[] =>
   check ? [check, ...stepsOf(check.then)] : []
 
 function streams(all: Stream[]): string[] {
-  if (all.length === 0) return ['None: nothing is read from the platform.']
+  const read = all.filter(({ direction }) => direction !== 'push')
   const conditional = all.filter(({ isOptional }) => isOptional)
   return [
-    ...table(
+    ...(read.length === 0 ? ['None: nothing is read from the platform.'] : table(
       ['Stream', 'Paging', 'Only what changed', 'A record that is gone'],
-      all.map(streamRow),
-    ),
+      read.map(streamRow),
+    )),
     ...(conditional.length === 0 ? [] : [
       '',
       `The settings decide whether an account has ${
@@ -100,6 +104,40 @@ function streams(all: Stream[]): string[] {
       }.`,
     ]),
   ]
+}
+
+function pushes(all: Stream[]): string[] {
+  const pushed = all.flatMap(({ name, push }) => push ? [{ name, push }] : [])
+  if (pushed.length === 0) return []
+  return [
+    '### What goes out',
+    '',
+    'Where the stream pushes, local changes of these columns are written at the platform; every other column is the',
+    "platform's own. The settings may leave some of them out.",
+    '',
+    ...table(
+      ['Stream', 'Columns', 'Deletions', 'A new record is known by'],
+      pushed.map(({ name, push }) => [
+        code(name),
+        push.columns.map(code).join(', '),
+        push.remove ? 'where the stream says so' : 'never',
+        knownBy(push),
+      ]),
+    ),
+    '',
+  ]
+}
+
+function knownBy({ key, ownId, find }: Push): string {
+  if (key === 'email') return 'the email address'
+  const isAlwaysOwn = ownId?.({ settings: {}, account: {}, now: new Date() })
+  const ways = [
+    ...(ownId
+      ? [isAlwaysOwn ? 'our own id' : 'our own id, where the settings have a field for it']
+      : []),
+    ...(find ? ['looked for by the email address'] : []),
+  ]
+  return ways.join('; ') || 'nothing but its id'
 }
 
 function streamRow(stream: Stream): string[] {
@@ -112,6 +150,7 @@ function streamRow(stream: Stream): string[] {
 }
 
 function pagingOf(stream: Stream): string {
+  if (stream.direction === 'push') return 'none'
   if (stream.read) return "in the platform's own way"
   const { pagination } = stream
   const size = pagination.type === 'none' ? undefined : pagination.size
@@ -155,7 +194,10 @@ function limits({ rateLimit, limits }: Connector): string[] {
   if (named.length === 0) return [`Requests: ${perSecond(rateLimit)}.`]
   return table(['Limit', 'Requests'], [
     ['every call of an account', perSecond(rateLimit)],
-    ...named.map(([name, limit]) => [`calls that count as ${code(name)}`, perSecond(limit)]),
+    ...named.flatMap(([name, { app, ...limit }]) => [
+      [`calls that count as ${code(name)}`, perSecond(limit)],
+      ...(app ? [['– by all accounts of our app together', perSecond(app)]] : []),
+    ]),
   ])
 }
 

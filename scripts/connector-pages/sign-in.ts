@@ -2,21 +2,29 @@
 import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import type { OAuth2 } from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
 import { code, codeList } from './markdown.ts'
+import { appSecretForWebhooks, oauthClients } from './oauth-clients.ts'
 
-export function signIn({ slug, name }: Connector, auth: OAuth2): string[] {
+export function signIn(connector: Connector, auth: OAuth2): string[] {
+  const { name } = connector
   const method = auth.token_endpoint_auth_method ?? 'client_secret_basic'
-  const client = {
-    [slug]: { client_id: '…', ...(method === 'none' ? {} : { client_secret: '…' }) },
-  }
   return [
     `The owner signs in at ${name} (OAuth, RFC 6749) and types no credentials here. Once for the project:`,
     '',
     `1. Register an app at ${name} with the redirect URI \`<project url>/functions/v1/oauth-callback\`.`,
     `2. ${scopes(auth)}`,
-    `3. Put it into the project's secrets: \`OAUTH_CLIENTS='${JSON.stringify(client)}'\`.`,
+    `3. Put it into the project's secrets: ${
+      code(oauthClients(connector))
+    }. That is one JSON object for all ` +
+    'platforms: [add this to what it holds](../deploy.md#platforms-where-the-owner-signs-in).' +
+    forWebhooks(connector),
     '',
     ...facts(auth, method).map((fact) => `- ${fact}`),
   ]
+}
+
+function forWebhooks(connector: Connector): string {
+  const secret = appSecretForWebhooks(connector)
+  return secret === undefined ? '' : ` ${code(secret)} is for [webhooks](#webhooks) alone.`
 }
 
 function scopes({ scope, requiredScope }: OAuth2): string {

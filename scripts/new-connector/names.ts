@@ -1,4 +1,5 @@
 // What is a connector called in a file name, in code and by people?
+import { RESERVED_SLUGS } from '../../supabase/functions/_shared/connectors/reserved-slugs.ts'
 import { UserError } from '../stack/user-error.ts'
 
 export type Names = {
@@ -24,6 +25,11 @@ export function namesOf(slug: string, title: string | undefined, used: ReadonlyS
     throw new UserError(
       `"${slug}" cannot be a slug: it is lowercase words with hyphens, such as acme-store, begins with a letter ` +
         `and has ${MOST_LETTERS} characters at most.`,
+    )
+  }
+  if (RESERVED_SLUGS.includes(slug)) {
+    throw new UserError(
+      `"${slug}" cannot be a slug: it means something else in the addresses of webhooks.`,
     )
   }
   const words = slug.split('-').map((word) => word.charAt(0).toUpperCase() + word.slice(1))

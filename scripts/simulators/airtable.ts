@@ -4,6 +4,7 @@ import { baseLimit } from './airtable/base-limit.ts'
 import { type Base, createBase } from './airtable/base.ts'
 import { iterators } from './airtable/iterators.ts'
 import { answerAirtable } from './airtable/routes.ts'
+import { type AirtableWebhooks, airtableWebhooks } from './airtable/webhooks.ts'
 import { type Fault, FAULT_KINDS, faults } from './parts/faults.ts'
 import {
   jsonOf,
@@ -14,10 +15,13 @@ import {
 import { answerOAuthControl } from './parts/oauth/control-routes.ts'
 import { type OAuthServer, oauthServer } from './parts/oauth-server.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
+import { type WebhookSender, webhookSender } from './parts/webhook-sender.ts'
 
 export type AirtableSimulatorOptions = {
   port?: number
   seed?: number
+  /** Of the base; default `appSIMULATED00000`. */
+  baseId?: string
   /** Rows in the table People, default 250. */
   people?: number
   /** Rows in the table Inventory, default 120. */
@@ -59,6 +63,10 @@ export type AirtableSimulator = {
   client: { client_id: string; client_secret: string }
   oauth: OAuthServer
   base: Base
+  /** Those of the base, with their secrets. */
+  webhooks: AirtableWebhooks['all']
+  /** What was sent to them. */
+  sent: WebhookSender['sent']
   control: AirtableControl
   /** The most requests within any second, and how many were refused. */
   counted(): { worst: number; refused: number }
@@ -66,7 +74,13 @@ export type AirtableSimulator = {
   stop(): Promise<void>
 }
 
-const SCOPES = ['data.records:read', 'data.records:write', 'schema.bases:read', 'user.email:read']
+const SCOPES = [
+  'data.records:read',
+  'data.records:write',
+  'schema.bases:read',
+  'user.email:read',
+  'webhook:manage',
+]
 const TOKEN = 'patSIMULATED00000.0123456789abcdef'
 /** Our app there. */
 export const AIRTABLE_CLIENT = {
@@ -80,12 +94,15 @@ export async function startAirtableSimulator(
 ): Promise<AirtableSimulator> {
   const now = options.now ?? (() => new Date())
   const time = () => now().getTime()
-  const base = createBase({
-    id: 'appSIMULATED00000',
+  const sender = webhookSender()
+  const webhooks = airtableWebhooks(() => base, sender, time)
+  const base: Base = createBase({
+    id: options.baseId ?? 'appSIMULATED00000',
     seed: options.seed ?? 1,
     people: options.people ?? 250,
     items: options.items ?? 120,
     now,
+    told: webhooks.ping,
   })
   const limit = baseLimit(options.requestsPerSecond ?? 5, time)
   const lists = iterators((options.iteratorSeconds ?? 300) * 1000, time)
@@ -128,7 +145,7 @@ export async function startAirtableSimulator(
       ),
     remove: (count) =>
       first(count).map(({ id }) => {
-        people.rows.delete(id)
+        base.remove(people, id)
         return id
       }),
     expireIterators: lists.expire,
@@ -146,6 +163,8 @@ export async function startAirtableSimulator(
         base,
         limit,
         iterators: lists,
+        webhooks,
+        isOfApp: (token) => token !== TOKEN,
         scopesOf: (token) => token === TOKEN ? SCOPES : oauth.verify(token)?.scopes ?? null,
       }),
       headers: { date: now().toUTCString() },
@@ -175,10 +194,15 @@ export async function startAirtableSimulator(
     client: AIRTABLE_CLIENT,
     oauth,
     base,
+    webhooks: webhooks.all,
+    sent: sender.sent,
     control,
     counted: limit.counted,
     requests: log.entries,
-    stop: server.stop,
+    stop() {
+      sender.stop()
+      return server.stop()
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 // A HubSpot account on loopback: sign-in, contacts by list and by search, batches, and its limits, which count.
 import { z } from 'zod'
+import { type AppSubscription, appWebhooks } from './hubspot/app-webhooks.ts'
 import { createCrm, type Crm } from './hubspot/crm.ts'
 import { answerHubSpot } from './hubspot/routes.ts'
 import {
@@ -13,6 +14,7 @@ import { startSimulatorServer } from './parts/http-server.ts'
 import { answerOAuthControl } from './parts/oauth/control-routes.ts'
 import { type OAuthServer, oauthServer } from './parts/oauth-server.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
+import { type WebhookSender, webhookSender } from './parts/webhook-sender.ts'
 import { type WindowLimit, windowLimit } from './parts/window-limit.ts'
 
 export type HubSpotSimulatorOptions = {
@@ -33,7 +35,7 @@ export type HubSpotSimulator = {
   /** What `CONNECTOR_OVERRIDES` takes. */
   baseUrl: string
   /** Our app there, for `OAUTH_CLIENTS`. */
-  client: { client_id: string; client_secret: string }
+  client: { client_id: string; client_secret: string; app_id: string; developer_key: string }
   oauth: OAuthServer
   /** For `auth: private_app`. */
   credentials: { access_token: string }
@@ -41,7 +43,13 @@ export type HubSpotSimulator = {
   control: CommonControl & {
     /** Changes show in the search so much later. */
     setSearchLag(ms: number): void
+    /** On our app's page at HubSpot: everything goes to this address; null: nothing. */
+    setWebhookTarget(url: string | null): void
   }
+  /** Of our app: where its webhooks go, and what they are about. */
+  webhooks: { target(): string | null; subscriptions: AppSubscription[] }
+  /** The webhooks that were sent. */
+  sent: WebhookSender['sent']
   /** How many came in a window, by hub: in ten seconds, and searches in one. */
   load: { requests: WindowLimit; searches: WindowLimit }
   requests: LoggedRequest[]
@@ -54,6 +62,7 @@ const Properties = z.object({ properties: z.record(z.string(), z.string().nullab
 
 const SCOPES = ['oauth', 'crm.objects.contacts.read', 'crm.objects.contacts.write']
 const HUB = '62515'
+const APP_ID = 1_160_452
 const PRIVATE_TOKEN = 'pat-na1-demo-token-of-a-private-app'
 
 /** Starts the simulator on 127.0.0.1. */
@@ -62,12 +71,26 @@ export async function startHubSpotSimulator(
 ): Promise<HubSpotSimulator> {
   const now = () => (options.now?.() ?? new Date()).getTime()
   const perTenSeconds = options.requestsPerTenSeconds ?? 100
-  const crm = createCrm({ seed: options.seed ?? 1, contacts: options.contacts ?? 250, now })
+  const client = { client_id: 'plugboard-hubspot', client_secret: 'hubspot-demo-secret' }
+  const developer = { app_id: String(APP_ID), developer_key: 'hubspot-demo-developer-key' }
+  const sender = webhookSender()
+  const webhooks = appWebhooks(sender, {
+    id: APP_ID,
+    clientSecret: client.client_secret,
+    developerKey: developer.developer_key,
+    hub: HUB,
+    now,
+  })
+  const crm = createCrm({
+    seed: options.seed ?? 1,
+    contacts: options.contacts ?? 250,
+    now,
+    told: webhooks.tell,
+  })
   const log = requestLog()
   const injected = faults()
   const limit = windowLimit(perTenSeconds, 10_000, now)
   const searchLimit = windowLimit(perTenSeconds === 0 ? 0 : 5, 1_000, now)
-  const client = { client_id: 'plugboard-hubspot', client_secret: 'hubspot-demo-secret' }
   let searchLag = 0
   const oauth = oauthServer({
     platform: 'HubSpot',
@@ -96,9 +119,12 @@ export async function startHubSpotSimulator(
   const control: HubSpotSimulator['control'] = {
     ...commonControl({ faults: injected, log }),
     setSearchLag: (ms) => void (searchLag = ms),
+    setWebhookTarget: webhooks.setUp,
   }
   const answerControl = answerVerbs({
     ...commonVerbs(control, log.entries),
+    'POST webhook-target': (body) =>
+      control.setWebhookTarget(z.object({ url: z.url().nullable() }).parse(body).url),
     'GET contacts': () => crm.list(),
     'POST contacts/add': (body) => crm.add(Properties.parse(body).properties),
     'POST contacts/change': (body) => {
@@ -117,7 +143,7 @@ export async function startHubSpotSimulator(
     log,
     mount: oauth.handle,
     answer: (request) =>
-      answerHubSpot(request, {
+      webhooks.answer(request) ?? answerHubSpot(request, {
         crm,
         limit,
         searchLimit,
@@ -135,13 +161,18 @@ export async function startHubSpotSimulator(
   return {
     url: server.url,
     baseUrl: server.url,
-    client,
+    client: { ...client, ...developer },
     oauth,
+    webhooks,
     credentials: { access_token: PRIVATE_TOKEN },
     crm,
     control,
     load: { requests: limit, searches: searchLimit },
+    sent: sender.sent,
     requests: log.entries,
-    stop: server.stop,
+    stop() {
+      sender.stop()
+      return server.stop()
+    },
   }
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { type Audience, createAudience, type Member } from './mailchimp/audience.ts'
 import { answerMailchimp, refuseConnection } from './mailchimp/routes.ts'
+import { type AudienceWebhook, audienceWebhooks, type MemberEvent } from './mailchimp/webhooks.ts'
 import { type Connections, connections } from './parts/connections.ts'
 import {
   answerVerbs,
@@ -10,10 +11,11 @@ import {
   commonVerbs,
 } from './parts/control-verbs.ts'
 import { faults } from './parts/faults.ts'
-import { startSimulatorServer } from './parts/http-server.ts'
+import { type SimulatorAnswer, startSimulatorServer } from './parts/http-server.ts'
 import { answerOAuthControl } from './parts/oauth/control-routes.ts'
 import { type OAuthServer, oauthServer } from './parts/oauth-server.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
+import { type WebhookSender, webhookSender } from './parts/webhook-sender.ts'
 
 export type MailchimpSimulatorOptions = {
   /** 0 (the default) picks a free one. */
@@ -39,7 +41,15 @@ export type MailchimpSimulator = {
   control: CommonControl & {
     /** Where the account is said to live from now on. */
     move(api_endpoint: string): void
+    /** People subscribe, change their details or leave; webhooks tell. */
+    add(email: string): string
+    change(ids: readonly string[], fields?: Partial<Member>): void
+    erase(ids: readonly string[]): void
   }
+  /** Of the audience. */
+  webhooks: AudienceWebhook[]
+  /** What was sent to them. */
+  sent: WebhookSender['sent']
   requests: LoggedRequest[]
   stop(): Promise<void>
 }
@@ -65,6 +75,11 @@ export async function startMailchimpSimulator(
     members: options.members ?? 300,
     now,
   })
+  const sender = webhookSender()
+  const webhooks = audienceWebhooks(sender, { listId: LIST.id, now })
+  const tell = (type: MemberEvent, ids: readonly string[], more?: Record<string, string>) => {
+    for (const id of ids) webhooks.tell(type, audience.members.get(id)!, 'user', more)
+  }
   const log = requestLog()
   const injected = faults()
   const open = connections(MOST_CONNECTIONS)
@@ -98,19 +113,32 @@ export async function startMailchimpSimulator(
   const control: MailchimpSimulator['control'] = {
     ...commonControl({ faults: injected, log }),
     move: (url) => void (apiEndpoint = url),
+    add(email) {
+      const id = audience.add(email)
+      tell('subscribe', [id])
+      return id
+    },
+    change(ids, fields) {
+      audience.change(ids, fields)
+      tell(fields?.status === 'unsubscribed' ? 'unsubscribe' : 'profile', ids)
+    },
+    erase(ids) {
+      tell('unsubscribe', ids, { 'data[action]': 'delete' })
+      audience.erase(ids)
+    },
   }
   const answerControl = answerVerbs({
     ...commonVerbs(control, log.entries),
     'GET members': () =>
       [...audience.members.values()].map((member) => ({ ...member, tags: [...member.tags] })),
     'POST members/add': (body) => ({
-      id: audience.add(z.object({ email: z.email() }).parse(body).email),
+      id: control.add(z.object({ email: z.email() }).parse(body).email),
     }),
     'POST members/change': (body) => {
       const { ids, ...fields } = Change.parse(body)
-      audience.change(ids, fields as Partial<Member>)
+      control.change(ids, fields as Partial<Member>)
     },
-    'POST members/erase': (body) => audience.erase(Some.parse(body).ids),
+    'POST members/erase': (body) => control.erase(Some.parse(body).ids),
     'POST move': (body) =>
       control.move(z.object({ api_endpoint: z.string() }).parse(body).api_endpoint),
   })
@@ -120,9 +148,10 @@ export async function startMailchimpSimulator(
     log,
     mount: oauth.handle,
     answer: (request) =>
-      open.during(() =>
+      open.during<SimulatorAnswer>(() =>
         answerMailchimp(request, {
           audience,
+          webhooks,
           list: LIST,
           accountId: ACCOUNT,
           apiEndpoint,
@@ -140,8 +169,13 @@ export async function startMailchimpSimulator(
     settings: { list_id: LIST.id },
     audience,
     connections: open,
+    webhooks: webhooks.all,
+    sent: sender.sent,
     control,
     requests: log.entries,
-    stop: server.stop,
+    stop() {
+      sender.stop()
+      return server.stop()
+    },
   }
 }

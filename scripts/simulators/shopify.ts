@@ -12,11 +12,13 @@ import { type Fault, faults } from './parts/faults.ts'
 import { jsonOf, type SimulatorAnswer, startSimulatorServer } from './parts/http-server.ts'
 import type { Records } from './parts/records.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
+import { type WebhookSender, webhookSender } from './parts/webhook-sender.ts'
 import { productNode, shopifyCatalog, type ShopifyProduct } from './shopify/catalog.ts'
 import { type CostBucket, costBucket } from './shopify/cost-bucket.ts'
 import { connection, execute, type Node, requestedCost } from './shopify/execute.ts'
 import { parseQuery, QueryError } from './shopify/query.ts'
 import { signCallback } from './shopify/signed-callback.ts'
+import { type WebhookSubscription, webhookSubscriptions } from './shopify/webhook-subscriptions.ts'
 
 export type ShopifySimulatorOptions = {
   /** 0 (the default) picks a free one. */
@@ -53,6 +55,10 @@ export type ShopifySimulator = {
   /** What an owner types into the connect form for the mode `admin_token`. */
   credentials: { access_token: string }
   settings: { shop: string }
+  /** Of our app and of the custom app. */
+  subscriptions: WebhookSubscription[]
+  /** What was sent to them. */
+  sent: WebhookSender['sent']
   catalog(): ShopifyProduct[]
   ids(): string[]
   requests: LoggedRequest[]
@@ -74,7 +80,18 @@ export async function startShopifySimulator(
   const adminToken = options.adminToken ?? 'shpat_demo-admin-token'
   const client = options.client ??
     { client_id: 'demo-shopify-client', client_secret: 'demo-shopify-secret' }
-  const catalog = shopifyCatalog({ seed: options.seed ?? 1, count: options.products ?? 200, now })
+  const sender = webhookSender()
+  const subscriptions = webhookSubscriptions(sender, {
+    domain: shop.domain,
+    secrets: { ours: client.client_secret, custom: 'demo-custom-app-secret' },
+    now,
+  })
+  const catalog = shopifyCatalog({
+    seed: options.seed ?? 1,
+    count: options.products ?? 200,
+    now,
+    told: subscriptions.tell,
+  })
   const bucket = costBucket(options.plan ?? { maximum: 2000, restoreRate: 100 }, now)
   const injected = faults()
   const log = requestLog()
@@ -100,8 +117,9 @@ export async function startShopifySimulator(
     installed && token === adminToken ||
     (oauth.verify(token)?.scopes.some((scope) => /^(read|write)_products$/.test(scope)) ?? false)
 
-  const root = (fault: Fault | null): Node => ({
+  const root = (fault: Fault | null, app: string): Node => ({
     __typename: 'QueryRoot',
+    ...subscriptions.fields(app),
     shop: { __typename: 'Shop', ...shop, myshopifyDomain: shop.domain },
     product: ({ id }: { id: string }) => {
       const product = catalog.find(id)
@@ -119,7 +137,7 @@ export async function startShopifySimulator(
     },
   })
 
-  function answerQuery(body: unknown, fault: Fault | null): SimulatorAnswer {
+  function answerQuery(body: unknown, fault: Fault | null, app: string): SimulatorAnswer {
     const { query = '', variables = {} } = (body ?? {}) as {
       query?: string
       variables?: Record<string, unknown>
@@ -146,7 +164,7 @@ export async function startShopifySimulator(
         return refused(message, 'MAX_COST_EXCEEDED')
       }
       if (!bucket.take(requested)) return refused('Throttled', 'THROTTLED', cost(null))
-      const { data, cost: actual } = execute(fields, root(fault), variables)
+      const { data, cost: actual } = execute(fields, root(fault, app), variables)
       bucket.giveBack(requested - actual)
       return { body: { data, extensions: { cost: cost(actual) } } }
     } catch (error) {
@@ -161,7 +179,10 @@ export async function startShopifySimulator(
     add: catalog.add,
     remove: catalog.remove,
     setPlan: bucket.set,
-    uninstall: () => void (installed = false),
+    uninstall() {
+      installed = false
+      subscriptions.leave('custom')
+    },
   }
   const verbs = answerVerbs({
     ...commonVerbs(control, log.entries),
@@ -188,11 +209,13 @@ export async function startShopifySimulator(
       if (!mayRead(token)) {
         return { status: 401, body: { errors: '[API] Invalid API key or access token' } }
       }
-      if (!isRevocation) return answerQuery(jsonOf(request), request.fault)
+      const app = token === adminToken ? 'custom' : 'ours'
+      if (!isRevocation) return answerQuery(jsonOf(request), request.fault, app)
       if (request.method !== 'DELETE') return { status: 404, body: { errors: 'Not Found' } }
       // the whole app leaves the shop, with every token it has there
-      if (token === adminToken) installed = false
+      if (token === adminToken) control.uninstall()
       else oauth.control.revokeGrants()
+      subscriptions.leave(app)
       return { status: 200, body: {} }
     },
     control: (request) => answerOAuthControl(request, oauth) ?? verbs(request),
@@ -205,10 +228,15 @@ export async function startShopifySimulator(
     client,
     credentials: { access_token: adminToken },
     settings: { shop: shop.domain },
+    subscriptions: subscriptions.all,
+    sent: sender.sent,
     catalog: catalog.list,
     ids: catalog.ids,
     requests: log.entries,
     load: bucket.counts,
-    stop: server.stop,
+    stop() {
+      sender.stop()
+      return server.stop()
+    },
   }
 }

@@ -14,6 +14,7 @@ import {
 } from './parts/http-server.ts'
 import type { Records } from './parts/records.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
+import { type WebhookSender, webhookSender } from './parts/webhook-sender.ts'
 import { windowLimit } from './parts/window-limit.ts'
 import { listPage, stripeError } from './stripe/lists.ts'
 import {
@@ -22,6 +23,7 @@ import {
   stripeObjects,
   type StripePayment,
 } from './stripe/objects.ts'
+import { type WebhookEndpoint, webhookEndpoints } from './stripe/webhook-endpoints.ts'
 
 export type StripeSimulatorOptions = {
   /** 0 (the default) picks a free one. */
@@ -30,7 +32,7 @@ export type StripeSimulatorOptions = {
   customers?: number
   payments?: number
   apiKey?: string
-  /** What a restricted key may read; by default all but whose it is. A secret key may read everything. */
+  /** What a restricted key may use; by default all but whose it is. A secret key may use everything. */
   permissions?: readonly Endpoint[]
   /** In one second to one endpoint, as in a sandbox; 0 switches the limit off. Default 25. */
   requestsPerSecond?: number
@@ -57,6 +59,10 @@ export type StripeSimulator = {
   settings: { account_id: string }
   customers(): StripeCustomer[]
   payments(): StripePayment[]
+  /** The account's endpoints, with their secrets. */
+  webhooks: (WebhookEndpoint & { secret: string })[]
+  /** What was sent to them. */
+  sent: WebhookSender['sent']
   requests: LoggedRequest[]
   /** `Stripe-Version` of the newest request. */
   version(): string | undefined
@@ -66,7 +72,8 @@ export type StripeSimulator = {
 }
 
 const LISTS = ['customers', 'payment_intents', 'events'] as const
-const ENDPOINTS = [...LISTS, 'account'] as const
+const DEFAULT_PERMISSIONS = [...LISTS, 'webhook_endpoints'] as const
+const ENDPOINTS = [...DEFAULT_PERMISSIONS, 'account'] as const
 type Endpoint = (typeof ENDPOINTS)[number]
 const ACCOUNT_ID = 'acct_1Demo'
 
@@ -76,12 +83,15 @@ export async function startStripeSimulator(
 ): Promise<StripeSimulator> {
   const now = () => (options.now?.() ?? new Date()).getTime()
   const key = options.apiKey ?? 'rk_test_demo-restricted-key'
-  const permissions = key.startsWith('sk_') ? ENDPOINTS : options.permissions ?? LISTS
+  const permissions = key.startsWith('sk_') ? ENDPOINTS : options.permissions ?? DEFAULT_PERMISSIONS
+  const sender = webhookSender()
+  const webhooks = webhookEndpoints(sender, now)
   const objects = stripeObjects({
     seed: options.seed ?? 1,
     customers: options.customers ?? 250,
     payments: options.payments ?? 250,
     now,
+    told: webhooks.tell,
   })
   const limit = windowLimit(options.requestsPerSecond ?? 25, 1000, now)
   const injected = faults()
@@ -89,11 +99,12 @@ export async function startStripeSimulator(
   let revoked = false
   let version: string | undefined
 
-  function answer({ method, url, headers, fault }: SimulatorRequest): SimulatorAnswer {
+  function answer(request: SimulatorRequest): SimulatorAnswer {
+    const { method, url, headers, fault } = request
     version = headers['stripe-version']
     const [, api, name, id] = url.pathname.split('/')
     const endpoint = ENDPOINTS.find((known) => known === name)
-    if (api !== 'v1' || !endpoint || method !== 'GET') {
+    if (api !== 'v1' || !endpoint || method !== 'GET' && endpoint !== 'webhook_endpoints') {
       return stripeError(404, { message: `Unrecognized request URL (${method}: ${url.pathname})` })
     }
     if (limit.take(endpoint) > 0) {
@@ -111,15 +122,17 @@ export async function startStripeSimulator(
         payment_intents: 'payment_intent',
         events: 'event',
         account: 'accounts_kyc_basic',
+        webhook_endpoints: 'webhook',
       }
       return stripeError(403, {
         message:
           `The provided key 'rk_test_***' does not have the required permissions for this endpoint. ` +
-          `Having the 'rak_${
-            permission[endpoint]
-          }_read' permission would allow this request to continue.`,
+          `Having the 'rak_${permission[endpoint]}_${
+            method === 'GET' ? 'read' : 'write'
+          }' permission would allow this request to continue.`,
       })
     }
+    if (endpoint === 'webhook_endpoints') return webhooks.answer(request, id)
     if (endpoint === 'account') return { body: { id: ACCOUNT_ID, object: 'account' } }
     if (fault?.kind === 'empty') return { body: listPage(endpoint, [], url, () => ({})) }
     const expanded = url.searchParams.getAll('expand[]').some((path) =>
@@ -200,12 +213,17 @@ export async function startStripeSimulator(
     settings: { account_id: ACCOUNT_ID },
     customers: objects.customers.list,
     payments: objects.payments.list,
+    webhooks: webhooks.all,
+    sent: sender.sent,
     requests: log.entries,
     version: () => version,
     load: () => ({
       most: Math.max(...ENDPOINTS.map(limit.most)),
       refused: ENDPOINTS.reduce((sum, endpoint) => sum + limit.refused(endpoint), 0),
     }),
-    stop: server.stop,
+    stop() {
+      sender.stop()
+      return server.stop()
+    },
   }
 }

@@ -6,6 +6,8 @@ import { jsonOf, type SimulatorAnswer, startSimulatorServer } from './parts/http
 import { answerOAuthControl } from './parts/oauth/control-routes.ts'
 import { type OAuthServer, oauthServer } from './parts/oauth-server.ts'
 import { type LoggedRequest, requestLog } from './parts/request-log.ts'
+import { type WebhookSender, webhookSender } from './parts/webhook-sender.ts'
+import { type ActivitySubscription, type AppWebhook, appWebhooks } from './x/app-webhooks.ts'
 import { createNetwork, type Network, type Person } from './x/network.ts'
 import { answerX, type XRoutes } from './x/routes.ts'
 
@@ -41,6 +43,8 @@ export type XControl = {
   /** X no longer knows the pages it pointed to. */
   forgetPages(): void
   remove(post_id: string): boolean
+  /** Looks whether each webhook still answers, as X does each hour. */
+  checkWebhooks(): Promise<void>
 }
 
 export type XSimulator = {
@@ -49,12 +53,17 @@ export type XSimulator = {
   /** What `CONNECTOR_OVERRIDES` takes: `{ "x": { "baseUrl": … } }`. */
   baseUrl: string
   /** What `OAUTH_CLIENTS` takes. */
-  client: { client_id: string; client_secret: string }
+  client: { client_id: string; client_secret: string; api_key: string; signing_secret: string }
   oauth: OAuthServer
   /** Names to give the consent page. */
   accounts: Person[]
   network: Network
   control: XControl
+  /** Our app's, and what it is subscribed to of each account. */
+  webhooks: AppWebhook[]
+  subscriptions: ActivitySubscription[]
+  /** The webhooks that were sent. */
+  sent: WebhookSender['sent']
   requests: LoggedRequest[]
   stop(): Promise<void>
 }
@@ -65,11 +74,20 @@ export async function startXSimulator(options: XSimulatorOptions = {}): Promise<
   const injected = faults()
   const log = requestLog()
   const client = { client_id: 'plugboard-at-x', client_secret: 'x secret: & +' }
+  const consumer = { api_key: 'x-consumer-key', signing_secret: 'x-consumer-secret' }
+  const sender = webhookSender()
   const network = createNetwork({
     accounts: ACCOUNTS,
     posts: options.posts ?? 40,
     mentions: options.mentions ?? 25,
     seed: options.seed ?? 1,
+    now: () => now().getTime(),
+    told: (activity) => app.tell(activity),
+  })
+  const app = appWebhooks(sender, {
+    apiKey: consumer.api_key,
+    signingSecret: consumer.signing_secret,
+    people: network.people,
     now: () => now().getTime(),
   })
   const oauth = oauthServer({
@@ -102,13 +120,13 @@ export async function startXSimulator(options: XSimulatorOptions = {}): Promise<
   const state: XRoutes['state'] = { refusal: null, forgotten: 0, tokens: [] }
   const windows = fixedWindows(LIMITS, () => now().getTime())
   const routes: XRoutes = { network, windows, state, verify: oauth.verify }
-  const control = xControl(injected, windows, routes)
+  const control = xControl(injected, windows, routes, app.check)
   const server = await startSimulatorServer({
     port: options.port ?? 0,
     faults: injected,
     log,
     mount: oauth.handle,
-    answer: (request) => answerX(request, routes),
+    answer: (request) => app.answer(request) ?? answerX(request, routes),
     control: (request) =>
       answerOAuthControl(request, oauth) ??
         answerControl(request.url.pathname, jsonOf(request), control, routes),
@@ -116,17 +134,28 @@ export async function startXSimulator(options: XSimulatorOptions = {}): Promise<
   return {
     url: server.url,
     baseUrl: server.url,
-    client,
+    client: { ...client, ...consumer },
     oauth,
     accounts: ACCOUNTS,
     network,
     control,
+    webhooks: app.webhooks,
+    subscriptions: app.subscriptions,
+    sent: sender.sent,
     requests: log.entries,
-    stop: server.stop,
+    stop() {
+      sender.stop()
+      return server.stop()
+    },
   }
 }
 
-function xControl(injected: Faults, windows: FixedWindows, { network, state }: XRoutes): XControl {
+function xControl(
+  injected: Faults,
+  windows: FixedWindows,
+  { network, state }: XRoutes,
+  checkWebhooks: XControl['checkWebhooks'],
+): XControl {
   return {
     setFault: (fault) => void injected.set(fault),
     clearFaults: injected.clear,
@@ -134,6 +163,7 @@ function xControl(injected: Faults, windows: FixedWindows, { network, state }: X
     refuse: (why) => void (state.refusal = why),
     forgetPages: () => void (state.forgotten = state.tokens.length),
     remove: network.remove,
+    checkWebhooks,
   }
 }
 

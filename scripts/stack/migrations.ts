@@ -1,5 +1,6 @@
 // Which migrations are missing, and who applies them? The real Supabase CLI, as on hosted.
-import { existsSync, readdirSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import postgres from 'postgres'
 import { runSupabase } from './supabase-cli.ts'
@@ -24,6 +25,19 @@ export async function applyMigrations(options: MigrationOptions): Promise<number
     throw new UserError(`The migrations could not be applied:\n${`${stdout}\n${stderr}`.trim()}`)
   }
   return pending.length
+}
+
+/** Changes whenever a migration does, or the settings that the CLI reads beside them. */
+export function migrationsHash(supabaseDir: string): string {
+  const folder = join(supabaseDir, 'migrations')
+  const files = existsSync(folder)
+    ? readdirSync(folder).sort().map((name) => join(folder, name))
+    : []
+  const hash = createHash('sha256')
+  for (const file of [join(supabaseDir, 'config.toml'), ...files]) {
+    if (existsSync(file)) hash.update(file).update(readFileSync(file))
+  }
+  return hash.digest('hex')
 }
 
 async function findPending({ supabaseDir, dbUrl }: MigrationOptions): Promise<string[]> {

@@ -1,9 +1,9 @@
 // What serves REST, Auth and Storage? Supabase Lite over the stack's Postgres, made as strict as hosted.
 import { App, InMemoryEmailDriver, setExperimental } from '@supabase/lite'
 import { PostgresConnection } from '@supabase/lite/postgres'
-import postgres from 'postgres'
 import type { StackKeys } from './data-dir.ts'
 import { createFileStorage } from './file-storage.ts'
+import { openPool, reconnectAfter } from './pool.ts'
 import { StrictConnection } from './rest-connection.ts'
 
 export type RestAuth = {
@@ -29,7 +29,7 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
   const { keys, log } = options
   const catalog = new PostgresConnection({
     url: options.adminDbUrl,
-    postgresOptions: { max: 1, onnotice: () => {} },
+    postgresOptions: { max: 1, onnotice: () => {}, backoff: reconnectAfter },
   })
   const connection = new StrictConnection(options.dbUrl, catalog)
   const app = new App({
@@ -55,7 +55,7 @@ export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth>
   await reloadSchema()
 
   // Hosted's PostgREST listens to the same channel; bootstrap.sql notifies it after each DDL.
-  const listener = postgres(options.adminDbUrl, { max: 1, onnotice: () => {} })
+  const listener = openPool(options.adminDbUrl, { max: 1 })
   await listener.listen('pgrst', () => {
     reloadSchema().catch((error) => log(`rest: the schema could not be read: ${error}`))
   })

@@ -1,6 +1,7 @@
 // How does lite reach Postgres as strictly as PostgREST does on hosted?
 import type { Connection } from '@supabase/lite'
 import { PostgresConnection } from '@supabase/lite/postgres'
+import { reconnectAfter } from './pool.ts'
 import { toPostgrestError } from './postgrest-errors.ts'
 import { refuseLostConnections } from './rest-lost-connections.ts'
 
@@ -24,6 +25,7 @@ export class StrictConnection extends PostgresConnection {
       url,
       postgresOptions: {
         onnotice: () => {},
+        backoff: reconnectAfter,
         // RPC arguments arrive here as JSON text already; encoding them again would make strings of them.
         types: {
           json: leavesTextAlone(114),

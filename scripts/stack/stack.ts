@@ -8,7 +8,7 @@ import type { JWTPayload } from 'jose'
 import { startCron } from './background/cron.ts'
 import { startNet } from './background/net.ts'
 import { ensureCluster } from './cluster.ts'
-import { refreshConnectorCatalog } from './connector-catalog.ts'
+import { refreshCatalogs } from './catalogs.ts'
 import { openDataDir } from './data-dir.ts'
 import { writeEnvFile } from './env-file.ts'
 import { installExtensions } from './extensions.ts'
@@ -107,7 +107,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     if (options.ephemeral) started.unshift(() => rm(root, { recursive: true, force: true }))
 
     installExtensions(binaries.extensionDir)
-    await ensureCluster(binaries, dataDir.postgres, log)
+    // The project's own migrations are the same for one ephemeral stack after another.
+    const isOneOfMany = options.ephemeral && !options.supabaseDir
+    await ensureCluster(binaries, dataDir.postgres, log, isOneOfMany ? supabaseDir : undefined)
     let url = ''
     const tokens = await createTokens(keys, () => url)
     const gateway = await startGateway(options.port ?? 0, tokens)
@@ -126,7 +128,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const { dbUrl, adminDbUrl } = database
 
     await applyMigrations({ supabaseDir, dbUrl, log })
-    await refreshConnectorCatalog(supabaseDir, dbUrl)
+    await refreshCatalogs(supabaseDir, dbUrl)
     await storeWorkerSecrets(dbUrl, {
       plugboard_functions_url: functionsUrl,
       plugboard_worker_token: keys.workerToken,

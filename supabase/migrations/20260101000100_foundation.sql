@@ -46,7 +46,8 @@ $$;
 
 -- Time partitions live in private, so that the Data API never shows them beside their parent.
 -- Makes the partition of this period and of the next `ahead`; safe to call again. Rows that came before
--- their partition wait in the default one, which would refuse the new partition: they move into it.
+-- their partition wait in the default one, which would refuse the new partition: they move into it. The default one
+-- says the fillfactor too: a partitioned table has none.
 create function private.ensure_partitions(parent regclass, period text, ahead int default 2)
 returns void
 language plpgsql
@@ -60,12 +61,17 @@ declare
   partition_name text;
   default_partition regclass;
   partition_key name;
+  fill int;
 begin
   select partitioned.partdefid, attribute.attname into default_partition, partition_key
   from pg_catalog.pg_partitioned_table as partitioned
   join pg_catalog.pg_attribute as attribute
     on attribute.attrelid = partitioned.partrelid and attribute.attnum = partitioned.partattrs[0]
   where partitioned.partrelid = ensure_partitions.parent;
+  fill := coalesce((
+    select option.option_value::int
+    from pg_catalog.pg_class as class, pg_catalog.pg_options_to_table(class.reloptions) as option
+    where class.oid = default_partition and option.option_name = 'fillfactor'), 100);
   for offset_number in 0..ensure_partitions.ahead loop
     starts_at := (first_day at time zone 'utc' + step * offset_number) at time zone 'utc';
     ends_at := (first_day at time zone 'utc' + step * (offset_number + 1)) at time zone 'utc';
@@ -73,8 +79,8 @@ begin
       (select class.relname from pg_catalog.pg_class as class where class.oid = ensure_partitions.parent),
       to_char(starts_at at time zone 'utc', case ensure_partitions.period when 'month' then 'YYYY_MM' else 'YYYY_MM_DD' end));
     if to_regclass(format('private.%I', partition_name)) is null then
-      execute format('create table private.%I (like %s including defaults including constraints)',
-        partition_name, ensure_partitions.parent);
+      execute format('create table private.%I (like %s including defaults including constraints) with (fillfactor = %s)',
+        partition_name, ensure_partitions.parent, fill);
       execute format('alter table private.%I enable row level security', partition_name);
       if default_partition <> 0 then
         execute format('with late as (delete from %s where %I >= %L and %I < %L returning *) insert into private.%I select * from late',
@@ -87,7 +93,8 @@ begin
 end;
 $$;
 
--- Drops the partitions whose whole period is older than `keep`. Returns how many.
+-- Drops the partitions whose whole period is older than `keep`, and what no period's partition has taken up to the same
+-- day. Returns how many partitions.
 create function private.drop_old_partitions(parent regclass, keep interval)
 returns int
 language plpgsql
@@ -98,16 +105,41 @@ declare
   dropped int := 0;
 begin
   for old in
-    select child.oid::regclass as name
+    select child.oid::regclass as name, attribute.attname as default_key
     from pg_catalog.pg_inherits as inheritance
     join pg_catalog.pg_class as child on child.oid = inheritance.inhrelid
+    join pg_catalog.pg_partitioned_table as partitioned on partitioned.partrelid = inheritance.inhparent
+    left join pg_catalog.pg_attribute as attribute
+      on attribute.attrelid = partitioned.partrelid and attribute.attnum = partitioned.partattrs[0] and partitioned.partdefid = child.oid
     where inheritance.inhparent = drop_old_partitions.parent
-      and substring(pg_catalog.pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz
-        < now() - drop_old_partitions.keep
+      and (partitioned.partdefid = child.oid
+        or substring(pg_catalog.pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz
+          < now() - drop_old_partitions.keep)
+    order by partitioned.partdefid = child.oid desc
   loop
-    execute format('drop table %s', old.name);
-    dropped := dropped + 1;
+    if old.default_key is not null then
+      execute format('delete from %s where %I < $1', old.name, old.default_key)
+      using date_trunc('day', now() - drop_old_partitions.keep, 'UTC');
+    else
+      execute format('drop table %s', old.name);
+      dropped := dropped + 1;
+    end if;
   end loop;
   return dropped;
+end;
+$$;
+
+-- Keeps a table's partitions ahead of time and drops what is past its retention: one transaction a table, since it locks
+-- the table against everybody. Gives up where somebody has held the table for two seconds, or those who come after would
+-- wait with it; the next run does it.
+create function private.maintain_partitions(parent regclass, period text, ahead int, keep interval)
+returns void
+language plpgsql
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+begin
+  perform private.ensure_partitions(maintain_partitions.parent, maintain_partitions.period, maintain_partitions.ahead);
+  perform private.drop_old_partitions(maintain_partitions.parent, maintain_partitions.keep);
 end;
 $$;

@@ -10,8 +10,8 @@ create table public.connectors (
   auth_types text[] not null, -- none, api_key, token_exchange, client_credentials, signed_request, oauth2; several: a setting chooses
   settings_schema jsonb not null, -- JSON Schema: what a connect form asks for
   credentials_schema jsonb not null, -- JSON Schema: the secret part of that form; oneOf with x-when where a setting chooses
-  capabilities text[] not null default '{}', -- sync_in:<stream>, incremental:<stream>, action:<name>
-  streams jsonb not null, -- [{ name, direction, incremental, detects_deletes }]
+  capabilities text[] not null default '{}', -- sync_in:<stream>, sync_out:<stream>, incremental:<stream>, action:<name>, webhooks, webhook_subscriptions, app_webhook_subscriptions
+  streams jsonb not null, -- [{ name, direction, incremental, detects_deletes, push? { columns, deletes, key } }]
   actions jsonb not null default '[]', -- [{ name, title, description, repeatable, input_schema, output_schema }]
   available boolean not null default true, -- false: no longer in the code; kept for the integrations made with it
   updated_at timestamptz not null default now(),

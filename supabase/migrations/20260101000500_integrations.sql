@@ -12,6 +12,7 @@ create table public.integrations (
   settings jsonb not null default '{}',
   account jsonb not null default '{}', -- what the platform says of the account, such as its region; never a secret
   sync_interval_minutes int not null default 60,
+  webhooks boolean, -- whether webhooks are subscribed at the platform; null: where its webhooks can reach us
   consecutive_failures int not null default 0,
   last_error jsonb, -- { code, message, next }
   last_synced_at timestamptz,
@@ -42,6 +43,32 @@ grant select on public.integrations to authenticated, service_role;
 create trigger integrations_touch before update on public.integrations
   for each row execute function private.touch_updated_at();
 
+-- Deleting an organization asks no platform: what is connected would go on to send its webhooks, and its tokens to count there.
+-- So people disconnect first, which ends both. Whoever runs the database is trusted to know. The row lock makes whoever
+-- connects an account meanwhile wait. Definer's rights: the owner may not lock the organization.
+create function private.keep_organization_with_integrations()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if (select auth.uid()) is null then
+    return old;
+  end if;
+  perform 1 from public.organizations where id = old.id for update;
+  if exists (
+    select 1 from public.integrations as integration
+    where integration.organization_id = old.id and integration.status not in ('pending', 'disconnected')
+  ) then
+    perform private.refuse('organization_has_integrations', 'Accounts are still connected: disconnect each of them first.');
+  end if;
+  return old;
+end;
+$$;
+create trigger organizations_keep_one_with_integrations before delete on public.organizations
+  for each row execute function private.keep_organization_with_integrations();
+
 -- Which Vault secrets hold an integration's credentials and its current access token.
 create table private.integration_credentials (
   integration_id uuid primary key references public.integrations (id) on delete cascade,
@@ -70,7 +97,20 @@ $$;
 create trigger integration_credentials_delete_secrets after delete or update on private.integration_credentials
   for each row execute function private.delete_unnamed_secrets();
 
--- Definer's rights: reaches record_activity on behalf of whoever changed the row.
+-- The same for tables with one secret a row, in secret_id.
+create function private.delete_secret()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  delete from vault.secrets where id = old.secret_id;
+  return null;
+end;
+$$;
+
+-- Definer's rights: reaches record_activity and emit_event on behalf of whoever changed the row.
 create function private.record_integration_activity()
 returns trigger
 language plpgsql
@@ -85,7 +125,8 @@ declare
     when tg_op = 'INSERT' then case when new.status = 'connected' then 'integration.connected' else 'integration.created' end
     when new.status = old.status then case
       when new.connected_at is distinct from old.connected_at then 'integration.reconnected'
-      when (new.settings, new.name, new.sync_interval_minutes) is distinct from (old.settings, old.name, old.sync_interval_minutes)
+      when (new.settings, new.name, new.sync_interval_minutes, new.webhooks)
+        is distinct from (old.settings, old.name, old.sync_interval_minutes, old.webhooks)
       then 'integration.updated' end
     when new.status = 'connected' and old.status = 'paused' then 'integration.resumed'
     when new.status = 'connected' and old.status = 'error' then 'integration.recovered'
@@ -94,7 +135,20 @@ declare
     else 'integration.' || new.status
   end;
   subject record := coalesce(new, old);
+  told text := case
+    when action in ('integration.connected', 'integration.reconnected', 'integration.recovered', 'integration.resumed', 'integration.paused',
+      'integration.disconnected') then action
+    when action = 'integration.failed' then 'integration.error'
+    when action = 'integration.needs_reconnect' then 'integration.reauthorization_required'
+    when action = 'integration.deleted' then 'integration.disconnected'
+  end;
 begin
+  if told is not null then
+    perform private.emit_event(subject.organization_id, told,
+      jsonb_build_object('integration_id', subject.id, 'connector', subject.connector, 'name', subject.name)
+      || case when action in ('integration.failed', 'integration.needs_reconnect') then jsonb_build_object('error', new.last_error) else '{}' end,
+      'integration/' || subject.id);
+  end if;
   if action is not null then
     perform private.record_activity(subject.organization_id, action, 'integration', subject.id::text,
       case when action = 'integration.disconnected'
@@ -165,12 +219,12 @@ end;
 $$;
 
 -- Connects an account, or connects it again: the same account on the same connector keeps its
--- integration, with its id, streams, cursors and data.
+-- integration, with its id, streams, cursors and data. p_push_columns: as private.ensure_streams takes them.
 create function public.connect_integration(
   p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb,
   p_credentials jsonb, p_sync_interval_minutes int default null, p_actor_id uuid default null,
   p_access_token text default null, p_token_expires_at timestamptz default null,
-  p_account jsonb default '{}', p_streams text[] default null
+  p_account jsonb default '{}', p_streams text[] default null, p_push_columns jsonb default '{}'
 )
 returns public.integrations
 language plpgsql
@@ -201,20 +255,21 @@ begin
     last_error = null, connected_at = now(), disconnected_at = null
   returning * into connected;
   perform private.store_credentials(connected.id, p_credentials, p_access_token, p_token_expires_at);
-  perform private.ensure_streams(connected.id, p_streams);
+  perform private.ensure_streams(connected.id, p_streams, p_push_columns);
   return connected;
 end;
 $$;
 grant execute on function
-  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz, jsonb, text[]) to service_role;
+  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz, jsonb, text[], jsonb) to service_role;
 
 -- Changes only what is given. `paused` true holds the schedule and refuses runs; false lifts it. A token is
--- kept only with the credentials it was made with.
+-- kept only with the credentials it was made with. p_push_columns comes with p_streams.
 create function public.update_integration(
   p_integration_id uuid, p_name text default null, p_settings jsonb default null, p_credentials jsonb default null,
   p_sync_interval_minutes int default null, p_paused boolean default null, p_actor_id uuid default null,
   p_access_token text default null, p_token_expires_at timestamptz default null,
-  p_account jsonb default null, p_streams text[] default null
+  p_account jsonb default null, p_streams text[] default null, p_webhooks boolean default null,
+  p_push_columns jsonb default '{}'
 )
 returns public.integrations
 language plpgsql
@@ -232,6 +287,7 @@ begin
     settings = coalesce(p_settings, held.settings),
     account = coalesce(p_account, held.account),
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
+    webhooks = coalesce(p_webhooks, held.webhooks),
     status = case
       when p_paused and held.status in ('connected', 'error') then 'paused'
       when not p_paused and held.status = 'paused' then 'connected'
@@ -257,7 +313,7 @@ begin
     perform private.end_open_runs(changed.id, 'integration_paused', 'The integration was paused while this run was open.');
   end if;
   if p_streams is not null then
-    perform private.ensure_streams(changed.id, p_streams);
+    perform private.ensure_streams(changed.id, p_streams, p_push_columns);
   end if;
   -- a new rhythm, a repaired account and a lifted pause all start with a run now
   if p_sync_interval_minutes is not null or is_proved or p_paused is false then
@@ -267,12 +323,14 @@ begin
 end;
 $$;
 grant execute on function
-  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz, jsonb, text[]) to service_role;
+  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz, jsonb, text[], boolean, jsonb) to service_role;
 
 -- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise. p_revoked:
--- whether the platform took back what its owner had granted; null where there was nothing to take back.
+-- whether the platform took back what its owner had granted, p_unsubscribed: whether it sends no more webhooks; null where
+-- there was nothing to take back.
 create function public.disconnect_integration(
-  p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null, p_revoked boolean default null
+  p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null, p_revoked boolean default null,
+  p_unsubscribed boolean default null
 )
 returns public.integrations
 language plpgsql
@@ -285,7 +343,10 @@ declare
 begin
   perform private.act_as(p_actor_id);
   perform set_config('plugboard.disconnect_detail',
-    jsonb_strip_nulls(jsonb_build_object('revoked', p_revoked, 'data_deleted', p_delete_data))::text, true);
+    jsonb_strip_nulls(jsonb_build_object('revoked', p_revoked, 'unsubscribed', p_unsubscribed, 'data_deleted', p_delete_data))::text, true);
+  if p_delete_data then
+    perform private.hold_synced_data(p_integration_id);
+  end if;
   update public.integrations set status = 'disconnected', disconnected_at = now()
   where id = p_integration_id
   returning * into left_over;
@@ -301,7 +362,7 @@ begin
   return left_over;
 end;
 $$;
-grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean) to service_role;
+grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean, boolean) to service_role;
 
 -- What the engine needs to speak to an account, credentials in the clear.
 -- { integration, credentials_id, credentials, token: { access_token, expires_at } | null }, or null when unknown.

@@ -232,7 +232,7 @@ as $$
   select refresh_at.expires_at - least(interval '5 minutes', make_interval(secs => coalesce(refresh_at.lifetime_seconds, 3600) * 0.2));
 $$;
 
--- The token of a grant as open_integration shows it: { access_token, expires_at, generation, refresh_at, can_refresh }.
+-- The token of a grant as open_integration shows it: { access_token, expires_at, generation, refresh_at }.
 create function private.describe_grant_token(integration_id uuid)
 returns jsonb
 language sql
@@ -241,8 +241,7 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'access_token', secret.decrypted_secret, 'expires_at', held.token_expires_at, 'generation', grants.generation,
-    'refresh_at', private.refresh_at(held.token_expires_at, grants.lifetime_seconds),
-    'can_refresh', grants.refresh_token_secret_id is not null)
+    'refresh_at', private.refresh_at(held.token_expires_at, grants.lifetime_seconds))
   from private.oauth_grants as grants
   join private.integration_credentials as held on held.integration_id = grants.integration_id
   join vault.decrypted_secrets as secret on secret.id = held.token_secret_id
@@ -253,7 +252,7 @@ $$;
 create function public.connect_oauth_integration(
   p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb, p_account jsonb,
   p_streams text[], p_sync_interval_minutes int, p_actor_id uuid, p_integration_id uuid,
-  p_access_token text, p_expires_in_seconds int, p_refresh_token text, p_scope text
+  p_access_token text, p_expires_in_seconds int, p_refresh_token text, p_scope text, p_push_columns jsonb default '{}'
 )
 returns public.integrations
 language plpgsql
@@ -279,14 +278,17 @@ begin
     p_organization_id, p_connector, p_external_account_id, coalesce(known.name, p_name), coalesce(known.settings, p_settings), '{}',
     p_sync_interval_minutes, p_actor_id, p_access_token, now() + make_interval(secs => p_expires_in_seconds), p_account,
     case when known.id is null then p_streams else array(
-      select stream.stream from public.sync_streams as stream where stream.integration_id = known.id and stream.offered) end);
+      select stream.stream from public.sync_streams as stream where stream.integration_id = known.id and stream.offered) end,
+    case when known.id is null then p_push_columns else (
+      select coalesce(jsonb_object_agg(stream.stream, stream.push_columns), '{}')
+      from public.sync_streams as stream where stream.integration_id = known.id and stream.push_columns is not null) end);
   insert into private.oauth_grants (integration_id, refresh_token_secret_id, scope, lifetime_seconds)
   values (connected.id, case when p_refresh_token is not null then vault.create_secret(p_refresh_token) end, p_scope, p_expires_in_seconds);
   return connected;
 end;
 $$;
 grant execute on function public.connect_oauth_integration(
-  uuid, text, text, text, jsonb, jsonb, text[], int, uuid, uuid, text, int, text, text
+  uuid, text, text, text, jsonb, jsonb, text[], int, uuid, uuid, text, int, text, text, jsonb
 ) to service_role;
 
 -- Asks for a token newer than p_generation. The row's lock makes all who ask take turns:

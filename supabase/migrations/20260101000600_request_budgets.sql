@@ -18,12 +18,12 @@ alter table private.request_budgets enable row level security;
 
 -- Takes the next turn to call an account. { wait_ms, circuit, retry_after_ms }: wait, then call; with
 -- circuit open do not call. After an open circuit's pause one caller gets half_open, the probe.
--- p_limit { key, requests_per_second, burst } is a further limit that the call counts against: its turn is
--- taken too, or neither is. A turn further away than p_max_wait_ms is told and not taken, since nobody
--- would be there to use it.
+-- p_limits [{ key, requests_per_second, burst }] are further limits that the call counts against: their turns
+-- are taken too, or none is. One that accounts share comes last, so that it is locked for the shortest time. A
+-- turn further away than p_max_wait_ms is told and not taken, since nobody would be there to use it.
 create function public.acquire_request(
   p_key text, p_requests_per_second numeric, p_burst int default 1, p_cost numeric default 1,
-  p_limit jsonb default null, p_max_wait_ms int default null
+  p_limits jsonb default null, p_max_wait_ms int default null
 )
 returns jsonb
 language plpgsql
@@ -33,18 +33,17 @@ as $$
 declare
   moment timestamptz;
   budget private.request_budgets;
-  further private.request_budgets;
+  further record;
   gap interval := make_interval(secs => (1 / p_requests_per_second)::double precision);
-  further_gap interval := make_interval(secs => (1 / (p_limit ->> 'requests_per_second')::numeric)::double precision);
   turn_at timestamptz;
   wait_ms bigint;
 begin
   insert into private.request_budgets (key) values (p_key) on conflict do nothing;
   select * into budget from private.request_budgets where key = p_key for update;
-  if p_limit is not null then
-    insert into private.request_budgets (key) values (p_limit ->> 'key') on conflict do nothing;
-    select * into further from private.request_budgets where key = p_limit ->> 'key' for update;
-  end if;
+  for further in select l.value ->> 'key' as key from jsonb_array_elements(p_limits) l loop
+    insert into private.request_budgets (key) values (further.key) on conflict do nothing;
+    perform from private.request_budgets where key = further.key for update;
+  end loop;
   moment := clock_timestamp(); -- after the locks, or turns would be handed out in the past
   if budget.circuit <> 'closed' and budget.open_until > moment then
     return jsonb_build_object('wait_ms', 0, 'circuit', 'open',
@@ -52,9 +51,11 @@ begin
   end if;
   -- the bucket holds `burst` turns: that many may come before their time
   turn_at := greatest(moment, budget.blocked_until, budget.next_free_at - gap * (p_burst - 1));
-  if p_limit is not null then
-    turn_at := greatest(turn_at, further.blocked_until,
-      further.next_free_at - further_gap * ((p_limit ->> 'burst')::int - 1));
+  if p_limits is not null then
+    select greatest(turn_at, max(greatest(b.blocked_until,
+      b.next_free_at - make_interval(secs => ((l.burst - 1) / l.requests_per_second)::double precision)))) into turn_at
+    from jsonb_to_recordset(p_limits) as l (key text, requests_per_second numeric, burst int)
+    join private.request_budgets b using (key);
   end if;
   wait_ms := ceil(extract(epoch from turn_at - moment) * 1000);
   if wait_ms > p_max_wait_ms then
@@ -79,9 +80,13 @@ begin
     circuit = budget.circuit,
     open_until = budget.open_until
   where key = p_key;
-  update private.request_budgets set
-    next_free_at = greatest(further.next_free_at, moment, further.blocked_until) + further_gap * p_cost::double precision
-  where key = further.key;
+  if p_limits is not null then
+    update private.request_budgets b set
+      next_free_at = greatest(b.next_free_at, moment, b.blocked_until)
+        + make_interval(secs => (p_cost / l.requests_per_second)::double precision)
+    from jsonb_to_recordset(p_limits) as l (key text, requests_per_second numeric)
+    where b.key = l.key;
+  end if;
   return jsonb_build_object('circuit', budget.circuit, 'wait_ms', wait_ms);
 end;
 $$;

@@ -1,28 +1,35 @@
 -- A run from being asked for to its end: start, claim, release, restart, finish.
 
 -- Makes the rows for the streams a connector offers, or for those of them that are named; those that are
--- there are due now. One that the account no longer has is kept, and synced no more.
-create function private.ensure_streams(integration_id uuid, streams text[] default null)
+-- there are due now. One that the account no longer has is kept, and synced no more. push_columns: { stream: [column, …] },
+-- what this account lets us write; a stream that is not in it is only read from now on.
+create function private.ensure_streams(integration_id uuid, streams text[] default null, push_columns jsonb default '{}')
 returns void
 language sql
 set search_path = ''
 as $$
-  insert into public.sync_streams (integration_id, organization_id, stream, direction, next_sync_at)
-  select integration.id, integration.organization_id, stream.entry ->> 'name', stream.entry ->> 'direction', now()
+  insert into public.sync_streams as held (integration_id, organization_id, stream, direction, push_columns, next_sync_at)
+  select integration.id, integration.organization_id, stream.entry ->> 'name',
+    case stream.entry ->> 'direction' when 'push' then 'push' else 'pull' end,
+    (select array_agg(pushed.name) from jsonb_array_elements_text(ensure_streams.push_columns -> (stream.entry ->> 'name')) as pushed (name)),
+    now()
   from public.integrations as integration
   join public.connectors as connector on connector.slug = integration.connector
   cross join jsonb_array_elements(connector.streams) as stream (entry)
   where integration.id = ensure_streams.integration_id
     and (ensure_streams.streams is null or stream.entry ->> 'name' = any (ensure_streams.streams))
-  on conflict (integration_id, stream) do update set next_sync_at = now(), offered = true;
+  on conflict (integration_id, stream) do update set
+    next_sync_at = now(), offered = true, push_columns = excluded.push_columns,
+    direction = case when excluded.push_columns is null then excluded.direction else held.direction end;
   update public.sync_streams as stream set offered = false
   where stream.integration_id = ensure_streams.integration_id
     and ensure_streams.streams is not null and not stream.stream = any (ensure_streams.streams);
 $$;
 
 -- Asks for a run of one stream, and answers the log of the run that will do it. A run that is already
--- queued serves everyone who asks; one that is running serves too, unless more is asked of it.
--- mode null: by hand everything; by schedule what changed, with a full run when one is due.
+-- queued serves everyone who asks; one that is running serves too, unless more is asked of it, or a push: it may have
+-- passed the change by. mode null: by hand everything; by schedule what changed, with a full run when one is due. A
+-- push asked for by hand tries again what the platform refused.
 create function public.start_sync(
   p_integration_id uuid, p_stream text, p_sync_type text, p_mode text default null,
   p_allow_mass_delete boolean default false, p_requested_by uuid default null, p_wake boolean default true
@@ -35,6 +42,7 @@ as $$
 declare
   integration public.integrations;
   stream public.sync_streams;
+  modes text[] := array['push', 'incremental', 'full']; -- each does what the ones before it do
   chosen_mode text;
   open_run record;
   log public.sync_logs;
@@ -51,7 +59,12 @@ begin
     perform private.refuse('stream_not_found', format('%s has no stream %s.', integration.name, p_stream));
   end if;
 
+  if p_mode = 'push' and not stream.pushes then
+    perform private.refuse('stream_not_pushed', format('%s is not set to push its stream %s.', integration.name, p_stream));
+  end if;
+
   chosen_mode := case
+    when stream.direction = 'push' or p_mode = 'push' then 'push'
     when stream.cursor is null then 'full'
     when p_mode is not null then p_mode
     when p_sync_type = 'manual' then 'full'
@@ -59,49 +72,63 @@ begin
       or stream.last_full_sync_at < now() - make_interval(mins => stream.full_sync_interval_minutes) then 'full'
     else 'incremental'
   end;
-  if not exists (
+  if chosen_mode = 'incremental' and not exists (
     select 1 from public.connectors as connector, jsonb_array_elements(connector.streams) as entry
     where connector.slug = integration.connector and entry ->> 'name' = p_stream and (entry ->> 'incremental')::boolean
   ) then
     chosen_mode := 'full';
   end if;
+  if chosen_mode = 'push' and p_sync_type = 'manual' then
+    perform private.retry_refused_changes(p_integration_id, p_stream);
+  end if;
 
-  for open_run in
-    select run.sync_log_id, run.status, run.allow_mass_delete, open_log.mode
-    from private.sync_runs as run
-    join public.sync_logs as open_log on open_log.id = run.sync_log_id
-    where run.integration_id = p_integration_id and run.stream = p_stream
-    order by run.status desc -- the running one first
   loop
-    if open_run.status = 'queued' then
-      update private.sync_runs set run_at = least(run_at, now()), allow_mass_delete = allow_mass_delete or p_allow_mass_delete
-      where sync_log_id = open_run.sync_log_id and status = 'queued';
-      if not found then
-        open_run.status := 'running'; -- a worker took it up meanwhile
+    for open_run in
+      select run.sync_log_id, run.status, run.allow_mass_delete, open_log.mode
+      from private.sync_runs as run
+      join public.sync_logs as open_log on open_log.id = run.sync_log_id
+      where run.integration_id = p_integration_id and run.stream = p_stream
+      order by run.status desc -- the running one first
+    loop
+      if open_run.status = 'queued' then
+        update private.sync_runs set run_at = least(run_at, now()), allow_mass_delete = allow_mass_delete or p_allow_mass_delete
+        where sync_log_id = open_run.sync_log_id and status = 'queued';
+        if not found then
+          open_run.status := 'running'; -- a worker took it up meanwhile
+        end if;
       end if;
-    end if;
-    if open_run.status = 'queued' then
-      update public.sync_logs set
-        mode = case when chosen_mode = 'full' then 'full' else mode end,
-        requested_by = coalesce(requested_by, p_requested_by)
-      where id = open_run.sync_log_id
-      returning * into log;
-    elsif (chosen_mode = 'incremental' or open_run.mode = 'full') and (open_run.allow_mass_delete or not p_allow_mass_delete) then
-      select * into log from public.sync_logs where id = open_run.sync_log_id;
-    else
-      continue;
-    end if;
-    if p_wake then
-      perform private.wake_worker('sync');
-    end if;
-    return log;
-  end loop;
+      if open_run.status = 'queued' then
+        update public.sync_logs set
+          mode = modes[greatest(array_position(modes, mode), array_position(modes, chosen_mode))],
+          -- what only a change had asked for is now what this caller asks for
+          sync_type = case when mode = 'push' and chosen_mode <> 'push' then p_sync_type else sync_type end,
+          requested_by = coalesce(requested_by, p_requested_by)
+        where id = open_run.sync_log_id
+        returning * into log;
+      -- one under way may have read past the record that a webhook tells of
+      elsif p_sync_type <> 'webhook' and chosen_mode <> 'push'
+        and array_position(modes, open_run.mode) >= array_position(modes, chosen_mode)
+        and (open_run.allow_mass_delete or not p_allow_mass_delete) then
+        select * into log from public.sync_logs where id = open_run.sync_log_id;
+      else
+        continue;
+      end if;
+      if p_wake then
+        perform private.wake_worker('sync');
+      end if;
+      return log;
+    end loop;
 
-  insert into public.sync_logs (organization_id, integration_id, stream, sync_type, mode, requested_by)
-  values (integration.organization_id, p_integration_id, p_stream, p_sync_type, chosen_mode, p_requested_by)
-  returning * into log;
-  insert into private.sync_runs (sync_log_id, organization_id, integration_id, stream, allow_mass_delete)
-  values (log.id, integration.organization_id, p_integration_id, p_stream, p_allow_mass_delete);
+    insert into public.sync_logs (organization_id, integration_id, stream, sync_type, mode, requested_by)
+    values (integration.organization_id, p_integration_id, p_stream, p_sync_type, chosen_mode, p_requested_by)
+    returning * into log;
+    insert into private.sync_runs (sync_log_id, organization_id, integration_id, stream, allow_mass_delete)
+    values (log.id, integration.organization_id, p_integration_id, p_stream, p_allow_mass_delete)
+    on conflict do nothing;
+    exit when found;
+    -- a change that was committed just now has queued one: it serves this caller too
+    delete from public.sync_logs as unused where unused.id = log.id;
+  end loop;
   if p_wake then
     perform private.wake_worker('sync');
   end if;
@@ -260,7 +287,7 @@ begin
     perform private.refuse('provider_cursor_expired', 'The list had to be read from the start again three times.');
   end if;
   update private.sync_runs set progress = '{}', restart_count = run.restart_count + 1 where sync_log_id = p_sync_log_id;
-  update public.sync_logs set fetched_count = 0, unchanged_count = 0, error_count = 0,
+  update public.sync_logs set fetched_count = 0, unchanged_count = 0, error_count = 0, -- what was pushed and decided stays so
     mode = case when p_full then 'full' else mode end
   where id = p_sync_log_id;
   delete from private.sync_seen where sync_log_id = p_sync_log_id;
@@ -290,9 +317,51 @@ as $$
   end;
 $$;
 
--- Ends a run; a success with refused records is partial. Success and partial move the stream's cursor and
--- clear the integration's failures; the third failure in a row, or one that only the owner can mend, puts
--- the integration into error.
+-- Tells how a run ended.
+create function private.emit_sync_event(log public.sync_logs)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform private.emit_event(log.organization_id,
+    case
+      when log.status = 'failed' then 'sync.failed'
+      when log.error ->> 'code' = 'mass_delete_held' then 'sync.held'
+      else 'sync.completed'
+    end,
+    jsonb_build_object('sync_log_id', log.id, 'integration_id', log.integration_id, 'stream', log.stream,
+      'sync_type', log.sync_type, 'mode', log.mode, 'status', log.status, 'fetched_count', log.fetched_count,
+      'created_count', log.created_count, 'updated_count', log.updated_count, 'unchanged_count', log.unchanged_count,
+      'deleted_count', log.deleted_count, 'error_count', log.error_count, 'pushed_count', log.pushed_count,
+      'conflict_count', log.conflict_count, 'failed_count', log.failed_count, 'error', log.error),
+    'integration/' || log.integration_id);
+end;
+$$;
+
+-- What a person should look at after a run that came to its end; null: nothing.
+create function private.describe_refusals(log public.sync_logs)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+  select case
+    when (describe_refusals.log).error_count > 0 then jsonb_build_object('code', 'invalid_record', 'next', 'developer',
+      'message', format(
+        case (describe_refusals.log).error_count when 1 then '%s record was refused and is' else '%s records were refused and are' end
+        || ' kept in sync_errors: repair and replay.', (describe_refusals.log).error_count))
+    when (describe_refusals.log).failed_count > 0 then jsonb_build_object('code', 'push_refused', 'next', 'owner',
+      'message', format(
+        case (describe_refusals.log).failed_count when 1 then '%s change was' else '%s changes were' end
+        || ' refused by the platform, and sync_errors says why: change the record, or push by hand to try again.',
+        (describe_refusals.log).failed_count))
+  end;
+$$;
+
+-- Ends a run; a success with refusals is partial. Success and partial move the stream's cursor, unless the run only
+-- pushed, and clear the integration's failures; the third failure in a row, or one that only the owner can mend, puts
+-- the integration into error. Changes that wait for another try have a run queued for when it is due.
 create function public.finish_sync_run(p_sync_log_id uuid, p_lease_token uuid, p_status text, p_error jsonb default null)
 returns public.sync_logs
 language plpgsql
@@ -303,17 +372,17 @@ declare
   run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
   covers text[] := private.covered_ids(run.progress);
   log public.sync_logs;
+  refusals jsonb;
   integration public.integrations;
+  is_proof boolean;
 begin
+  select * into log from public.sync_logs where id = p_sync_log_id;
+  if p_status = 'success' then
+    refusals := private.describe_refusals(log);
+  end if;
   update public.sync_logs set
-    status = case when p_status = 'success' and error_count > 0 then 'partial' else p_status end,
-    error = case
-      when p_status = 'success' and error_count > 0 then jsonb_build_object('code', 'invalid_record', 'next', 'developer',
-        'message', format(
-          case error_count when 1 then '%s record was refused and is' else '%s records were refused and are' end
-          || ' kept in sync_errors: repair and replay.', error_count))
-      else p_error
-    end,
+    status = case when refusals is null then p_status else 'partial' end,
+    error = coalesce(refusals, p_error),
     finished_at = clock_timestamp()
   where id = p_sync_log_id
   returning * into log;
@@ -333,11 +402,15 @@ begin
     update public.sync_streams set
       next_sync_at = now() + greatest(private.failure_pause(integration.consecutive_failures),
         case when p_error ->> 'next' = 'owner' then interval '1 hour' else interval '0' end)
-    where integration_id = run.integration_id and stream = run.stream;
+    where integration_id = run.integration_id and stream = run.stream and log.mode <> 'push';
   else
+    is_proof := log.mode <> 'push' or log.pushed_count > 0;
     update public.integrations as held set
-      consecutive_failures = 0, last_synced_at = log.finished_at, last_error = log.error,
-      status = case when held.status = 'error' then 'connected' else held.status end
+      -- a push that sent nothing has not found out whether the account works again
+      consecutive_failures = case when is_proof then 0 else held.consecutive_failures end,
+      last_error = case when is_proof then log.error else held.last_error end,
+      status = case when is_proof and held.status = 'error' then 'connected' else held.status end,
+      last_synced_at = case when log.mode = 'push' then held.last_synced_at else log.finished_at end
     where held.id = run.integration_id
     returning * into integration;
     -- what this full run saw again, the one before had only skipped
@@ -355,27 +428,32 @@ begin
         'bookmark', coalesce(nullif(run.progress -> 'new_bookmark', 'null'), cursor -> 'bookmark')),
       last_full_sync_at = case when log.mode = 'full' then log.started_at else last_full_sync_at end,
       next_sync_at = now() + make_interval(mins => integration.sync_interval_minutes)
-    where integration_id = run.integration_id and stream = run.stream;
+    where integration_id = run.integration_id and stream = run.stream and log.mode <> 'push';
   end if;
 
   -- a complete scan says of a refused record too whether it is still there
   if p_status = 'success' and log.mode = 'full' then
     update public.sync_errors as refused set resolved_at = now(), resolution = 'gone'
-    where refused.integration_id = run.integration_id and refused.stream = run.stream
+    where refused.integration_id = run.integration_id and refused.stream = run.stream and refused.direction = 'pull'
       and refused.resolved_at is null and refused.last_seen_at < log.started_at
       and (covers is null or refused.source_id ^@ any (covers));
   end if;
 
+  perform private.ask_for_next_push(run.integration_id, run.stream, case when p_status = 'failed' then
+    greatest(private.failure_pause(integration.consecutive_failures),
+      case when p_error ->> 'next' = 'owner' then interval '1 hour' else interval '0' end) end);
   -- someone may have waited behind this run
   if public.next_sync_run_at() <= clock_timestamp() then
     perform private.wake_worker('sync');
   end if;
 
+  perform private.emit_sync_event(log);
   perform private.record_activity(run.organization_id, 'sync.' || case p_status when 'failed' then 'failed' else 'completed' end,
     'sync_log', log.id::text,
     jsonb_strip_nulls(jsonb_build_object('integration_id', log.integration_id, 'stream', log.stream, 'mode', log.mode,
       'fetched', log.fetched_count, 'created', log.created_count, 'updated', log.updated_count,
-      'unchanged', log.unchanged_count, 'deleted', log.deleted_count, 'errors', log.error_count, 'error', log.error)),
+      'unchanged', log.unchanged_count, 'deleted', log.deleted_count, 'errors', log.error_count, 'pushed', log.pushed_count,
+      'conflicts', log.conflict_count, 'failed', log.failed_count, 'error', log.error)),
     case log.status when 'failed' then 'failure' else log.status end, log.requested_by,
     case log.sync_type when 'manual' then 'service' else 'system' end);
   return log;
@@ -386,18 +464,27 @@ grant execute on function public.finish_sync_run(uuid, uuid, text, jsonb) to ser
 -- Ends every open run of an integration as failed; a worker that holds one finds its lease lost.
 create function private.end_open_runs(integration_id uuid, code text, message text)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  with ended as (
-    delete from private.sync_runs as run where run.integration_id = end_open_runs.integration_id
-    returning run.sync_log_id
-  ), forgotten as (
-    delete from private.sync_seen where sync_log_id in (select sync_log_id from ended)
-  )
-  update public.sync_logs as log set
-    status = 'failed', finished_at = clock_timestamp(), started_at = coalesce(log.started_at, clock_timestamp()),
-    error = jsonb_build_object('code', end_open_runs.code, 'message', end_open_runs.message, 'next', 'owner')
-  from ended
-  where log.id = ended.sync_log_id;
+declare
+  log public.sync_logs;
+begin
+  for log in
+    with ended as (
+      delete from private.sync_runs as run where run.integration_id = end_open_runs.integration_id
+      returning run.sync_log_id
+    ), forgotten as (
+      delete from private.sync_seen where sync_log_id in (select sync_log_id from ended)
+    )
+    update public.sync_logs as ending set
+      status = 'failed', finished_at = clock_timestamp(), started_at = coalesce(ending.started_at, clock_timestamp()),
+      error = jsonb_build_object('code', end_open_runs.code, 'message', end_open_runs.message, 'next', 'owner')
+    from ended
+    where ending.id = ended.sync_log_id
+    returning ending.*
+  loop
+    perform private.emit_sync_event(log);
+  end loop;
+end;
 $$;

@@ -8,6 +8,7 @@
 --   * source_deleted_at: when the platform says it was deleted
 --   * absent_at: when a complete read no longer found it
 -- deleted_at follows from them. Of a record whose deletion alone is known, the stream's own columns are empty.
+-- A row that was made here and has never been at the platform has the source_id local:<id> and no version.
 create table private.synced_record (
   id uuid not null default gen_random_uuid(),
   organization_id uuid not null,
@@ -16,7 +17,7 @@ create table private.synced_record (
   source_id text not null,
   source_data jsonb, -- the record as the platform sent it
   source_updated_at timestamptz, -- by the platform's clock; null where it does not say
-  content_hash text, -- of the columns and source_data; null: only its deletion is known
+  content_hash text, -- of the columns and source_data; pushed:<version>: as we wrote it there; null: only its deletion is known, or it was made here
   last_synced_at timestamptz, -- when the version held here was read
   source_deleted_at timestamptz,
   absent_at timestamptz,
@@ -34,6 +35,7 @@ alter table private.synced_record enable row level security;
 create table private.stream_tables (
   stream text primary key,
   table_name regclass not null unique,
+  record_name text not null unique, -- of one record, in event types: product.created
   local_columns text[] not null default '{}' -- columns of ours beside the shape, which no platform fills
 );
 alter table private.stream_tables enable row level security;
@@ -72,4 +74,50 @@ as $$
     and not exists (
       select 1 from pg_catalog.pg_attribute as shared
       where shared.attrelid = 'private.synced_record'::regclass and shared.attname = attribute.attname);
+$$;
+
+-- The integrations that push this stream, of organizations in which the caller may write. Definer's rights, and one array,
+-- so that a policy evaluates it once a statement.
+create function private.pushing_integrations(stream text)
+returns uuid[]
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select coalesce(array_agg(pushed.integration_id), '{}')
+  from public.sync_streams as pushed
+  where pushed.organization_id = any ((select private.organization_ids('member'))::uuid[])
+    and pushed.stream = pushing_integrations.stream and pushed.pushes;
+$$;
+grant execute on function private.pushing_integrations(text) to authenticated;
+
+-- Says who writes from here to the end of the transaction, or until it is said again, and answers who did before. What the
+-- writer sync writes is no change to push. (A setting of ours in a function's own clause is a superuser's to write.)
+create function private.write_as(writer text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  former text := coalesce(current_setting('plugboard.writer', true), '');
+begin
+  perform set_config('plugboard.writer', write_as.writer, true);
+  return former;
+end;
+$$;
+
+-- A row made here: whose it is follows from its integration. Definer's rights: service and members write by column.
+create function private.fill_local_row()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  select integration.organization_id, integration.connector into new.organization_id, new.source
+  from public.integrations as integration where integration.id = new.integration_id;
+  new.source_id := 'local:' || new.id;
+  return new;
+end;
 $$;

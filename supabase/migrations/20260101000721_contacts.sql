@@ -29,6 +29,8 @@ begin
   return md5(person_id.organization_id || ' ' || private.normalize_email(person_id.email))::uuid;
 end;
 $$;
+-- contacts.person_id is computed as whoever writes a contact
+grant execute on function private.normalize_email(text), private.person_id(uuid, text) to authenticated, service_role;
 
 create table public.contacts (
   like private.synced_record including defaults including generated,
@@ -58,5 +60,26 @@ alter table public.contacts enable row level security;
 create policy "members read their organization's contacts"
   on public.contacts for select to authenticated
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
-grant select on public.contacts to authenticated, service_role;
-insert into private.stream_tables (stream, table_name) values ('contacts', 'public.contacts');
+create policy "members add contacts where they are pushed"
+  on public.contacts for insert to authenticated
+  with check (integration_id = any ((select private.pushing_integrations('contacts'))::uuid[]));
+create policy "members change contacts where they are pushed"
+  on public.contacts for update to authenticated
+  using (integration_id = any ((select private.pushing_integrations('contacts'))::uuid[]) and deleted_at is null)
+  with check (integration_id = any ((select private.pushing_integrations('contacts'))::uuid[]));
+create policy "members delete contacts where they are pushed"
+  on public.contacts for delete to authenticated
+  using (integration_id = any ((select private.pushing_integrations('contacts'))::uuid[]) and deleted_at is null);
+grant select, delete,
+  insert (integration_id, kind, email, first_name, last_name, full_name, phone, company, job_title,
+    marketing_status, tags, address, image_url),
+  update (kind, email, first_name, last_name, full_name, phone, company, job_title,
+    marketing_status, tags, address, image_url)
+  on public.contacts to authenticated, service_role;
+create trigger contacts_fill_local_row before insert on public.contacts
+  for each row when (new.source_id is null) execute function private.fill_local_row();
+-- a merge says the time itself
+create trigger contacts_touch before update of kind, email, first_name, last_name, full_name, phone, company, job_title,
+    marketing_status, tags, address, image_url on public.contacts
+  for each row when (new.updated_at = old.updated_at) execute function private.touch_updated_at();
+insert into private.stream_tables (stream, table_name, record_name) values ('contacts', 'public.contacts', 'contact');

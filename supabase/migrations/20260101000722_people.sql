@@ -69,6 +69,8 @@ declare
   stale uuid[];
   unknown uuid[]; -- those of them who are new
 begin
+  -- first, as in every transaction: whoever waits for a run would otherwise hold people that its holder waits for
+  perform private.ask_for_noted_pushes();
   with mine as (
     delete from private.stale_people as noted where noted.transaction_id = pg_current_xact_id()
     returning noted.person_ids

@@ -35,4 +35,4 @@ create policy "members read their organization's messages"
   on public.messages for select to authenticated
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
 grant select on public.messages to authenticated, service_role;
-insert into private.stream_tables (stream, table_name) values ('messages', 'public.messages');
+insert into private.stream_tables (stream, table_name, record_name) values ('messages', 'public.messages', 'message');

@@ -36,4 +36,4 @@ create policy "members read their organization's social posts"
   on public.social_posts for select to authenticated
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
 grant select on public.social_posts to authenticated, service_role;
-insert into private.stream_tables (stream, table_name) values ('social_posts', 'public.social_posts');
+insert into private.stream_tables (stream, table_name, record_name) values ('social_posts', 'public.social_posts', 'social_post');

@@ -35,4 +35,4 @@ create policy "members read their organization's orders"
   on public.orders for select to authenticated
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
 grant select on public.orders to authenticated, service_role;
-insert into private.stream_tables (stream, table_name) values ('orders', 'public.orders');
+insert into private.stream_tables (stream, table_name, record_name) values ('orders', 'public.orders', 'order');

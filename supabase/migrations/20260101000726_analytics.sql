@@ -24,7 +24,7 @@ create policy "members read their organization's analytics"
   on public.analytics for select to authenticated
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
 grant select on public.analytics to authenticated, service_role;
-insert into private.stream_tables (stream, table_name) values ('analytics', 'public.analytics');
+insert into private.stream_tables (stream, table_name, record_name) values ('analytics', 'public.analytics', 'metric');
 
 -- Counts what is synced, by integration and UTC day, from `since` on: posts, engagement and impressions of
 -- own posts, messages in and out, conversions, and what they brought (revenue), by currency and less refunds.

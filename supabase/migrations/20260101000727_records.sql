@@ -20,4 +20,4 @@ create policy "members read their organization's records"
   on public.records for select to authenticated
   using (organization_id = any ((select private.organization_ids('viewer'))::uuid[]));
 grant select on public.records to authenticated, service_role;
-insert into private.stream_tables (stream, table_name) values ('records', 'public.records');
+insert into private.stream_tables (stream, table_name, record_name) values ('records', 'public.records', 'record');

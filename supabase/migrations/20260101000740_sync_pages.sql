@@ -16,7 +16,9 @@ as $$
     'has_rows', private.stream_has_rows(run.integration_id, run.stream),
     'since', stream.cursor ->> 'since',
     'bookmark', stream.cursor -> 'bookmark',
-    'batch_size', stream.batch_size
+    'batch_size', stream.batch_size,
+    'direction', stream.direction,
+    'push_batch_size', stream.push_batch_size
   )
   from public.sync_logs as log
   join public.sync_streams as stream on stream.integration_id = log.integration_id and stream.stream = log.stream
@@ -70,7 +72,7 @@ begin
   end if;
 
   if p_records is not null or p_deletions <> '[]' then
-    merged := private.merge_records(run.integration_id, run.stream, coalesce(p_records, '[]'), p_deletions);
+    merged := private.merge_records(run.integration_id, run.stream, coalesce(p_records, '[]'), p_deletions, run.sync_log_id);
   end if;
   if p_refused <> '[]' then
     perform private.keep_refused(run.sync_log_id, run.organization_id, run.integration_id, run.stream, p_refused);
@@ -145,7 +147,7 @@ as $$
 begin
   update public.sync_errors as refused set resolved_at = now(), resolution = resolve_errors.resolution
   where refused.integration_id = resolve_errors.integration_id and refused.stream = resolve_errors.stream
-    and refused.resolved_at is null and refused.source_key = any (resolve_errors.source_ids);
+    and refused.direction = 'pull' and refused.resolved_at is null and refused.source_key = any (resolve_errors.source_ids);
 end;
 $$;
 
@@ -250,7 +252,7 @@ begin
   end if;
   merged := private.merge_records(run.integration_id, run.stream, '[]', coalesce((
     select jsonb_agg(jsonb_build_object('source_id', missing.source_id, 'absent_at', run.progress ->> 'scan_started_at'))
-    from unnest(gone) as missing (source_id)), '[]'));
+    from unnest(gone) as missing (source_id)), '[]'), run.sync_log_id);
   perform private.resolve_errors(run.integration_id, run.stream, gone, 'gone');
   update public.sync_logs set deleted_count = deleted_count + (merged ->> 'deleted')::int where id = p_sync_log_id;
   update private.sync_runs set progress = p_progress, attempt_count = 0, leased_at = clock_timestamp(),
@@ -297,15 +299,15 @@ as $$
     'settings', integration.settings,
     'account', integration.account,
     'open_count', (select count(*) from public.sync_errors as candidate
-      where candidate.integration_id = integration.id and candidate.stream = p_stream and candidate.resolved_at is null
-        and (p_ids is null or candidate.id = any (p_ids)) and (p_after is null or candidate.id > p_after)),
+      where candidate.integration_id = integration.id and candidate.stream = p_stream and candidate.direction = 'pull'
+        and candidate.resolved_at is null and (p_ids is null or candidate.id = any (p_ids)) and (p_after is null or candidate.id > p_after)),
     'errors', (
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', refused.id, 'payload', refused.payload, 'last_seen_at', refused.last_seen_at) order by refused.id), '[]')
       from (
         select * from public.sync_errors as candidate
-        where candidate.integration_id = integration.id and candidate.stream = p_stream and candidate.resolved_at is null
-          and (p_ids is null or candidate.id = any (p_ids)) and (p_after is null or candidate.id > p_after)
+        where candidate.integration_id = integration.id and candidate.stream = p_stream and candidate.direction = 'pull'
+          and candidate.resolved_at is null and (p_ids is null or candidate.id = any (p_ids)) and (p_after is null or candidate.id > p_after)
         order by candidate.id
         limit p_limit
       ) as refused))
@@ -330,6 +332,6 @@ as $$
     resolved_at = case when (outcome ->> 'ok')::boolean then now() else refused.resolved_at end,
     resolution = case when (outcome ->> 'ok')::boolean then 'replayed' else refused.resolution end
   from jsonb_array_elements(p_outcomes) as outcome
-  where refused.id = (outcome ->> 'id')::uuid and refused.integration_id = p_integration_id;
+  where refused.id = (outcome ->> 'id')::uuid and refused.integration_id = p_integration_id and refused.direction = 'pull';
 $$;
 grant execute on function public.record_replay(uuid, jsonb) to service_role;

@@ -159,21 +159,39 @@ select private.register_connectors($json$[
     "capabilities": [
       "sync_in:contacts",
       "sync_in:records",
+      "sync_out:contacts",
       "incremental:contacts",
       "incremental:records",
       "action:upsert_records",
-      "action:delete_records"
+      "action:delete_records",
+      "webhooks",
+      "webhook_subscriptions"
     ],
     "streams": [
       {
         "name": "contacts",
-        "direction": "in",
+        "direction": "both",
         "incremental": true,
-        "detects_deletes": true
+        "detects_deletes": true,
+        "push": {
+          "columns": [
+            "email",
+            "first_name",
+            "last_name",
+            "full_name",
+            "phone",
+            "company",
+            "job_title",
+            "tags",
+            "image_url"
+          ],
+          "deletes": true,
+          "key": "email"
+        }
       },
       {
         "name": "records",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }
@@ -357,7 +375,7 @@ select private.register_connectors($json$[
     "streams": [
       {
         "name": "products",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }
@@ -415,12 +433,13 @@ select private.register_connectors($json$[
     "capabilities": [
       "sync_in:messages",
       "incremental:messages",
-      "action:send_message"
+      "action:send_message",
+      "webhooks"
     ],
     "streams": [
       {
         "name": "messages",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }
@@ -616,15 +635,31 @@ select private.register_connectors($json$[
     },
     "capabilities": [
       "sync_in:contacts",
+      "sync_out:contacts",
       "incremental:contacts",
-      "action:upsert_contacts"
+      "action:upsert_contacts",
+      "webhooks",
+      "app_webhook_subscriptions"
     ],
     "streams": [
       {
         "name": "contacts",
-        "direction": "in",
+        "direction": "both",
         "incremental": true,
-        "detects_deletes": true
+        "detects_deletes": true,
+        "push": {
+          "columns": [
+            "email",
+            "first_name",
+            "last_name",
+            "phone",
+            "company",
+            "job_title",
+            "address"
+          ],
+          "deletes": true,
+          "key": "email"
+        }
       }
     ],
     "actions": [
@@ -769,6 +804,17 @@ select private.register_connectors($json$[
           "description": "ISO 4217, for products that name none.",
           "type": "string",
           "pattern": "^[A-Z]{3}$"
+        },
+        "webhook_signature": {
+          "default": "standard-webhooks",
+          "title": "Signature of webhooks",
+          "description": "How whoever tells us of changes signs. github: as a webhook of a GitHub repository. x-webhook-signature: the hex HMAC-SHA256 over the body in that header.",
+          "type": "string",
+          "enum": [
+            "standard-webhooks",
+            "github",
+            "x-webhook-signature"
+          ]
         }
       },
       "required": [
@@ -783,12 +829,13 @@ select private.register_connectors($json$[
       "additionalProperties": false
     },
     "capabilities": [
-      "sync_in:products"
+      "sync_in:products",
+      "webhooks"
     ],
     "streams": [
       {
         "name": "products",
-        "direction": "in",
+        "direction": "pull",
         "incremental": false,
         "detects_deletes": true
       }
@@ -888,11 +935,36 @@ select private.register_connectors($json$[
       ]
     },
     "capabilities": [
+      "sync_out:products",
       "action:push_menu",
       "action:push_menu_items",
-      "action:delete_menu_items"
+      "action:delete_menu_items",
+      "webhooks"
     ],
-    "streams": [],
+    "streams": [
+      {
+        "name": "products",
+        "direction": "push",
+        "incremental": false,
+        "detects_deletes": false,
+        "push": {
+          "columns": [
+            "name",
+            "description",
+            "brand",
+            "category",
+            "status",
+            "price_amount",
+            "price_currency",
+            "variants",
+            "image_urls",
+            "stock_quantity"
+          ],
+          "deletes": true,
+          "key": null
+        }
+      }
+    ],
     "actions": [
       {
         "name": "push_menu",
@@ -1498,7 +1570,8 @@ select private.register_connectors($json$[
     },
     "capabilities": [
       "action:post",
-      "action:delete_post"
+      "action:delete_post",
+      "webhooks"
     ],
     "streams": [],
     "actions": [
@@ -1681,22 +1754,38 @@ select private.register_connectors($json$[
     "capabilities": [
       "sync_in:contacts",
       "sync_in:analytics",
+      "sync_out:contacts",
       "incremental:contacts",
       "action:upsert_member",
       "action:set_tags",
       "action:unsubscribe",
-      "action:archive_member"
+      "action:archive_member",
+      "webhooks",
+      "webhook_subscriptions"
     ],
     "streams": [
       {
         "name": "contacts",
-        "direction": "in",
+        "direction": "both",
         "incremental": true,
-        "detects_deletes": true
+        "detects_deletes": true,
+        "push": {
+          "columns": [
+            "email",
+            "first_name",
+            "last_name",
+            "phone",
+            "company",
+            "marketing_status",
+            "address"
+          ],
+          "deletes": true,
+          "key": "email"
+        }
       },
       {
         "name": "analytics",
-        "direction": "in",
+        "direction": "pull",
         "incremental": false,
         "detects_deletes": true
       }
@@ -1964,7 +2053,7 @@ select private.register_connectors($json$[
         },
         "external_id_field": {
           "title": "External id field",
-          "description": "API name of the field of Contact by which contacts are written; it must be an external id.",
+          "description": "API name of the field of Contact by which new contacts are written; it must be an external id.",
           "type": "string",
           "pattern": "^[A-Za-z]\\w{0,79}$"
         },
@@ -1985,15 +2074,28 @@ select private.register_connectors($json$[
     },
     "capabilities": [
       "sync_in:contacts",
+      "sync_out:contacts",
       "incremental:contacts",
       "action:upsert_contacts"
     ],
     "streams": [
       {
         "name": "contacts",
-        "direction": "in",
+        "direction": "both",
         "incremental": true,
-        "detects_deletes": true
+        "detects_deletes": true,
+        "push": {
+          "columns": [
+            "email",
+            "first_name",
+            "last_name",
+            "phone",
+            "job_title",
+            "address"
+          ],
+          "deletes": true,
+          "key": null
+        }
       }
     ],
     "actions": [
@@ -2236,12 +2338,14 @@ select private.register_connectors($json$[
     },
     "capabilities": [
       "sync_in:products",
-      "incremental:products"
+      "incremental:products",
+      "webhooks",
+      "webhook_subscriptions"
     ],
     "streams": [
       {
         "name": "products",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }
@@ -2350,12 +2454,13 @@ select private.register_connectors($json$[
     "capabilities": [
       "sync_in:messages",
       "incremental:messages",
-      "action:post_message"
+      "action:post_message",
+      "webhooks"
     ],
     "streams": [
       {
         "name": "messages",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }
@@ -2479,18 +2584,20 @@ select private.register_connectors($json$[
       "sync_in:contacts",
       "sync_in:orders",
       "incremental:contacts",
-      "incremental:orders"
+      "incremental:orders",
+      "webhooks",
+      "webhook_subscriptions"
     ],
     "streams": [
       {
         "name": "contacts",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       },
       {
         "name": "orders",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }
@@ -2631,12 +2738,13 @@ select private.register_connectors($json$[
     },
     "capabilities": [
       "sync_in:products",
-      "incremental:products"
+      "incremental:products",
+      "webhooks"
     ],
     "streams": [
       {
         "name": "products",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }
@@ -2677,12 +2785,14 @@ select private.register_connectors($json$[
       "incremental:social_posts",
       "action:post",
       "action:reply",
-      "action:delete_post"
+      "action:delete_post",
+      "webhooks",
+      "app_webhook_subscriptions"
     ],
     "streams": [
       {
         "name": "social_posts",
-        "direction": "in",
+        "direction": "pull",
         "incremental": true,
         "detects_deletes": true
       }

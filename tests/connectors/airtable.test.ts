@@ -25,6 +25,7 @@ import { createHttpClient } from '../../supabase/functions/_shared/http/client.t
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { type FakeClock, fakeClock } from '../support/fake-clock.ts'
 import { conformance, type ConnectorFixture, readAll } from './conformance.ts'
+import { airtableWebhooks } from './webhooks/airtable.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -41,7 +42,7 @@ const schema = {
   }],
 }
 const table = { id: 'tblPEOPLE0000001', name: 'People', primary_field: 'Name' }
-const ada = {
+const adaRow = {
   id: 'recA1b2C3d4E5f6G7',
   createdTime: '2026-11-01T12:00:00.000Z',
   fields: {
@@ -52,16 +53,17 @@ const ada = {
     Photo: 'https://people.example/ada.png',
     Changed: '2026-11-02T12:00:00.000Z',
   },
-  table,
 }
-const nobody = {
+const nobodyRow = {
   id: 'recB1b2C3d4E5f6G7',
   createdTime: '2026-11-01T12:00:00.000Z',
   fields: { Firm: { error: '#ERROR!' }, Tags: { specialValue: 'NaN' } },
-  table,
 }
+// a row of any table says which one it is of
+const ada = { ...adaRow, table }
+const nobody = { ...nobodyRow, table }
 
-type Wire = typeof ada | typeof nobody
+type Wire = Record<string, unknown>
 const body = (records: unknown[], { page, last }: { page: number; last: boolean }) => ({
   records: (records as Wire[]).map(({ table: _, ...row }) => row),
   ...(last ? {} : { offset: `itrX/${page}` }),
@@ -83,6 +85,7 @@ const columns = {
 }
 
 const fixture: ConnectorFixture = {
+  webhooks: airtableWebhooks,
   settings: {
     base_id: 'appEXAMPLE00000001',
     contacts: {
@@ -102,7 +105,7 @@ const fixture: ConnectorFixture = {
   other: { 'GET /v0/meta/bases/appEXAMPLE00000001/tables': schema },
   streams: {
     contacts: {
-      pages: [[ada], [nobody]],
+      pages: [[adaRow], [nobodyRow]],
       body,
       synced: [
         { source_id: ada.id, source_updated_at: '2026-11-02T12:00:00.000Z', columns },

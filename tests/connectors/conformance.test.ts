@@ -5,6 +5,7 @@ import { ConnectorInfo } from '../../supabase/functions/_shared/contracts/connec
 import { connectorInfo } from '../../supabase/functions/_shared/connectors/connector-info.ts'
 import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import { connectors, findConnector } from '../../supabase/functions/_shared/connectors/index.ts'
+import { RESERVED_SLUGS } from '../../supabase/functions/_shared/connectors/reserved-slugs.ts'
 import type { Pagination } from '../../supabase/functions/_shared/connectors/vocabulary/paging.ts'
 import { conformance, type ConnectorFixture } from './conformance.ts'
 import { type SampleAuth, sampleConnector } from './sample-connectors.ts'
@@ -40,6 +41,13 @@ describe('the registry', () => {
     },
   )
 
+  it('leaves the first words of our own addresses for webhooks to themselves', () => {
+    const slugs = connectors.map(({ slug }) => slug)
+
+    expect(RESERVED_SLUGS).toEqual(expect.arrayContaining(['apps', 'work']))
+    expect(slugs.filter((slug) => RESERVED_SLUGS.includes(slug))).toEqual([])
+  })
+
   it('finds a connector by its slug and nothing by another', () => {
     expect(findConnector('treez')?.slug).toBe('treez')
     expect(findConnector('constructor')).toBeUndefined()
@@ -51,15 +59,14 @@ describe('the registry', () => {
     expect(entry.parse(connectorInfo(connector))).toMatchObject({ slug: connector.slug })
   })
 
-  it('promises no webhooks while nothing receives them', () => {
+  it('says of a connector that it hears of changes by webhooks', () => {
     const connector = sampleConnector({ type: 'none' })
+    const { webhooks } = findConnector('treez')!
 
-    const { capabilities } = connectorInfo({
-      ...connector,
-      webhooks: { scheme: 'standard-webhooks', notices: () => [] },
-    })
-
-    expect(capabilities).toEqual(['sync_in:products', 'incremental:products'])
+    expect(connectorInfo({ ...connector, webhooks }).capabilities)
+      .toEqual(['sync_in:products', 'incremental:products', 'webhooks'])
+    expect(connectorInfo(connector).capabilities)
+      .toEqual(['sync_in:products', 'incremental:products'])
   })
 
   it.each(connectors)('$slug asks for the credentials that its settings call for', (connector) => {

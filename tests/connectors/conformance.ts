@@ -33,6 +33,7 @@ import {
   REFUSALS,
   scriptedPlatform,
 } from './scripted-platform.ts'
+import { webhookConformance, type WebhookFixtures } from './webhook-conformance.ts'
 
 export type StreamFixture = {
   /** Raw records as the platform documents them, by page: two pages or more where there is paging. */
@@ -58,17 +59,25 @@ export type ConnectorFixture = {
   token?: { access_token: string }
   streams: Record<string, StreamFixture>
   actions?: Record<string, ActionFixture>
+  webhooks?: WebhookFixtures
 }
 
 /** Runs the suite; `mode` tells the runs of one connector apart. */
 export function conformance(connector: Connector, fixture: ConnectorFixture, mode = ''): void {
   describe(`${connector.slug}${mode && ` (${mode})`} conforms`, () => {
-    it('brings a fixture for each of its streams and actions', () => {
-      expect(Object.keys(fixture.streams)).toEqual(Object.keys(connector.streams))
+    it('brings a fixture for each of its streams and actions, and for its webhooks', () => {
+      const read = Object.values(connector.streams).filter(({ direction }) => direction !== 'push')
+      expect(Object.keys(fixture.streams)).toEqual(read.map(({ name }) => name))
       expect(Object.keys(fixture.actions ?? {})).toEqual(Object.keys(connector.actions))
+      expect(fixture.webhooks !== undefined).toBe(connector.webhooks !== null)
     })
     for (const [name, action] of Object.entries(fixture.actions ?? {})) {
       actionConformance(connector, fixture, name, action)
+    }
+    const { webhooks } = connector
+    if (webhooks && fixture.webhooks) {
+      const { webhooks: fixtures } = fixture
+      describe('its webhooks', () => webhookConformance(connector, webhooks, fixtures, fixture))
     }
     for (const [name, stream] of Object.entries(fixture.streams)) {
       describe(name, () => streamConformance(connector, fixture, name, stream))
@@ -237,7 +246,7 @@ function streamConformance(
       else await expect(reading).rejects.toMatchObject({ code: 'provider_repeated_page' })
     })
 
-    if (!stream.read && ['cursor', 'link'].includes(stream.pagination.type)) {
+    if (stream.path && ['cursor', 'link'].includes(stream.pagination.type)) {
       it.each([400, 404, 410, 422])(
         'forgot our place (%i): begin that scan again',
         async (status) => {

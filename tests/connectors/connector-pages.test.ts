@@ -3,6 +3,9 @@ import { z } from 'zod'
 import { overview } from '../../scripts/connector-pages/overview.ts'
 import { page } from '../../scripts/connector-pages/page.ts'
 import { defineConnector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import { hubspot } from '../../supabase/functions/_shared/connectors/hubspot.ts'
+import { leafly } from '../../supabase/functions/_shared/connectors/leafly.ts'
+import { salesforce } from '../../supabase/functions/_shared/connectors/salesforce.ts'
 import {
   action,
   inBatches,
@@ -47,7 +50,9 @@ const acme = defineConnector({
   },
   baseUrl: 'https://acme.example',
   rateLimit: { requestsPerSecond: 0.5, burst: 3 },
-  limits: { search: { requestsPerSecond: 5, burst: 2 } },
+  limits: {
+    search: { requestsPerSecond: 5, burst: 2, app: { requestsPerSecond: 8, burst: 4 } },
+  },
   accountId: ({ account }) => account.id ?? '',
   actions: {
     write_rows: action({
@@ -153,6 +158,25 @@ describe('the page of a connector', () => {
     expect(section(page(sender), 'Streams')).toContain('None')
   })
 
+  it.each([
+    [hubspot, '| `contacts` |', '| the email address |'],
+    [
+      salesforce,
+      '| `contacts` |',
+      '| our own id, where the settings have a field for it; looked for by the email address |',
+    ],
+    [leafly, '| `products` |', '| our own id |'],
+  ])(
+    'says by what $slug knows a new record, and nothing of that where nothing goes out',
+    (connector, stream, known) => {
+      const [, out] = section(page(connector), 'Streams').split('### What goes out')
+
+      const row = out?.split('\n').find((line) => line.startsWith(stream))
+      expect(row?.replaceAll(/ +/g, ' ')).toContain(known)
+      expect(page(acme)).not.toContain('What goes out')
+    },
+  )
+
   it('says of an action what goes in, what comes out, and whether it may be sent twice', () => {
     const part = section(page(acme), 'Actions')
 
@@ -164,11 +188,68 @@ describe('the page of a connector', () => {
     expect(page(sender)).not.toContain('## Actions')
   })
 
+  it('says which address its webhooks need, and which secret', () => {
+    const heard = page({
+      ...acme,
+      webhooks: {
+        scheme: 'slack',
+        doors: [
+          { at: 'app', setup: 'Put {address} into the app.' },
+          { at: 'integration', setup: 'Put {address} into the workspace.' },
+        ],
+        type: () => null,
+        notices: () => [],
+      },
+    })
+
+    const part = section(heard, 'Webhooks')
+    expect(part).toContain('signed in `X-Slack-Signature`')
+    expect(part).toContain('Put `<project url>/functions/v1/webhook-receive/acme` into the app.')
+    expect(part).toContain(
+      'Put `<project url>/functions/v1/webhook-receive/<integration id>` into the workspace.',
+    )
+    expect(part).toContain('(../webhooks-in.md)')
+    expect(page(acme)).not.toContain('## Webhooks')
+  })
+
+  it('has one object for sign-ins and webhooks, so that neither overwrites the other', () => {
+    const heard = page({
+      ...acme,
+      webhooks: {
+        scheme: 'slack',
+        doors: [{ at: 'app', setup: 'Put {address} into the app.' }],
+        type: () => null,
+        notices: () => [],
+      },
+    })
+
+    const whole =
+      '`OAUTH_CLIENTS=\'{"acme":{"client_id":"…","client_secret":"…","signing_secret":"…"}}\'`'
+    expect(section(heard, 'Credentials')).toContain(whole)
+    expect(section(heard, 'Webhooks')).toContain(whole)
+    expect(section(page(acme), 'Credentials')).not.toContain('signing_secret')
+  })
+
+  it('says that an address without signatures ends in a token', () => {
+    const unsigned = page({
+      ...acme,
+      webhooks: {
+        scheme: 'path-token',
+        doors: [{ at: 'integration', setup: 'Put {address} there.' }],
+        type: () => null,
+        notices: () => [],
+      },
+    })
+
+    expect(section(unsigned, 'Webhooks')).toContain('webhook-receive/<integration id>/<token>`')
+  })
+
   it('has its limits by name, slow ones by the minute', () => {
     const part = section(page(acme), 'Limits')
 
     expect(part).toContain('| every call of an account | 30 a minute, 3 at once |')
     expect(part).toContain('| calls that count as `search` | 5 a second, 2 at once |')
+    expect(part).toContain('| – by all accounts of our app together | 8 a second, 4 at once |')
   })
 })
 

@@ -30,6 +30,7 @@ import { type FakeClock, fakeClock } from '../support/fake-clock.ts'
 import { signInAt } from '../support/sign-in-at.ts'
 import { conformance, readAll, type StreamFixture } from './conformance.ts'
 import { pacedBudget } from './paced-budget.ts'
+import { gmailWebhooks } from './webhooks/gmail.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 const ADA = 'ada@acme.example'
@@ -152,6 +153,7 @@ conformance(gmail, {
   settings: {},
   credentials: {},
   account: { email: ADA },
+  webhooks: gmailWebhooks,
   token: { access_token: 'ya29.token-of-ada' },
   other: {
     [`GET ${base}/profile`]: {

@@ -21,6 +21,8 @@ import {
   signIn,
   type SimulatedAccount,
 } from './simulated-account.ts'
+import { received } from './webhook-conformance.ts'
+import { hubspotWebhooks } from './webhooks/hubspot.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -88,6 +90,7 @@ const columns: SyncedRecord<'contacts'>['columns'] = {
 
 const fixture: Omit<ConnectorFixture, 'settings' | 'credentials'> = {
   account: { hub_id: '62515' },
+  webhooks: hubspotWebhooks,
   other: {
     'GET /account-info/v3/details': { portalId: 62515, uiDomain: 'app.hubspot.com' },
   },
@@ -635,7 +638,8 @@ describe('upsert_contacts', () => {
 })
 
 describe('a webhook of HubSpot', () => {
-  const { notices } = hubspot.webhooks!
+  const notices = (body: unknown) =>
+    hubspot.webhooks!.notices(received({ body: JSON.stringify(body) }))
   const event = {
     eventId: 100,
     subscriptionId: 7001,

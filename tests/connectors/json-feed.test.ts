@@ -7,12 +7,14 @@ import { memoryTokenCache } from '../../supabase/functions/_shared/connectors/to
 import { createHttpClient } from '../../supabase/functions/_shared/http/client.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { conformance, readAll } from './conformance.ts'
+import { jsonFeedWebhooks } from './webhooks/json-feed.ts'
 
 const settings = { url: 'https://shop.example/products.json' }
 
 conformance(jsonFeed, {
   settings,
   credentials: {},
+  webhooks: jsonFeedWebhooks,
   streams: {
     products: {
       pages: [[
@@ -130,3 +132,16 @@ function open(settings: { url: string }) {
     http: createHttpClient({ clock, allowPrivateNetworks: true }),
   })
 }
+
+it('is read again when files were pushed to its repository at GitHub, and not for other news', () => {
+  const heard = (event: string) =>
+    jsonFeed.webhooks!.notices({
+      body: { ref: 'refs/heads/main' },
+      headers: new Headers({ 'x-github-event': event, 'x-github-delivery': 'd-1' }),
+      hash: 'a hash',
+      received_at: '2026-11-20T09:00:00Z',
+    })
+
+  expect(heard('push')).toMatchObject([{ stream: 'products', whole_stream: true }])
+  expect(heard('star')).toEqual([])
+})

@@ -12,6 +12,7 @@ import { createHttpClient } from '../../supabase/functions/_shared/http/client.t
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { conformance, type ConnectorFixture } from './conformance.ts'
+import { leaflyWebhooks } from './webhooks/leafly.ts'
 
 const variant = {
   id: 'treez:6c0f:3.5g',
@@ -46,6 +47,7 @@ const at = (key: string) => `/v2/menu_integration/${key}`
 const fixture: ConnectorFixture = {
   settings: { menu_integration_key: 'key-1' },
   credentials: { client_id: 'client', client_secret: 'secret-of-client' },
+  webhooks: leaflyWebhooks,
   other: {
     'POST /token': { access_token: 'token-1', token_type: 'Bearer', expires_in: 3600 },
     [`GET ${at('key-1')}/status`]: {

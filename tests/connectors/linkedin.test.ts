@@ -16,6 +16,7 @@ import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { signInAt } from '../support/sign-in-at.ts'
 import { conformance } from './conformance.ts'
+import { linkedinWebhooks } from './webhooks/linkedin.ts'
 
 const URN = 'urn:li:share:7234567890123456001'
 
@@ -25,6 +26,7 @@ conformance(linkedin, {
   account: { person_id: 'yrZCpj2Z12' },
   token: { access_token: 'token-of-ada' },
   streams: {},
+  webhooks: linkedinWebhooks,
   actions: {
     post: {
       input: {
@@ -154,8 +156,10 @@ describe('a LinkedIn account', () => {
     const settings = { post_as: 'page', organization_id: '2414183' }
 
     const { facts, network } = await setUp({ settings, pagesMayBeAsked: false })
+    const confirmed = await setUp({ settings })
 
-    expect(facts).toEqual({ person_id: 'yrZCpj2Z12' })
+    expect(facts).toEqual({ person_id: 'yrZCpj2Z12', unproven: 'true' })
+    expect(confirmed.facts).toEqual({ person_id: 'yrZCpj2Z12' })
     expect(network.requests.at(-1)).toMatchObject({ status: 403 })
   })
 

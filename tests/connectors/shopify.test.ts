@@ -17,6 +17,7 @@ import { createHttpClient } from '../../supabase/functions/_shared/http/client.t
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { conformance, readAll, type StreamFixture } from './conformance.ts'
+import { shopifyWebhooks } from './webhooks/shopify.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -155,6 +156,7 @@ const answerCheck = (_: URL, body: string) =>
   body.includes('shop {') ? { data: { shop: { name: 'Acme', currencyCode: 'EUR' } } } : undefined
 const shared = {
   account: { currency: 'EUR' },
+  webhooks: shopifyWebhooks,
   other: { 'POST /admin/api/2026-10/graphql.json': answerCheck },
   streams: { products },
 }

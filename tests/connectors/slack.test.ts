@@ -26,6 +26,7 @@ import { type FakeClock, fakeClock } from '../support/fake-clock.ts'
 import { signInAt } from '../support/sign-in-at.ts'
 import { conformance, type ConnectorFixture, type StreamFixture } from './conformance.ts'
 import { pacedBudget } from './paced-budget.ts'
+import { slackWebhooks } from './webhooks/slack.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -117,6 +118,7 @@ const fixture: ConnectorFixture = {
   settings: { channels: ['C01'] },
   credentials: {},
   account: facts,
+  webhooks: slackWebhooks,
   token: { access_token: 'xoxb-from-the-owner' },
   other: {
     'POST /api/auth.test': { ok: true, team_id: 'T01', team: 'acme' },
@@ -508,7 +510,12 @@ describe('a message', () => {
       team: 'acme',
       url: 'https://slack.com.evil.example/',
     }
-    const read = (body: unknown) => slack.check({ auth: 'oauth' })!.account!(body)
+    const read = (body: unknown) =>
+      slack.check({ auth: 'oauth' })!.account!(body, {
+        settings: {},
+        credentials: {},
+        account: {},
+      })
 
     expect(parse(raw)).toMatchObject({
       record: { source_id: `C01:${ts}`, source_updated_at: '2026-05-28T20:26:40.123Z' },

@@ -20,6 +20,7 @@ import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { conformance, readAll, type StreamFixture } from './conformance.ts'
 import { pacedBudget } from './paced-budget.ts'
+import { stripeWebhooks } from './webhooks/stripe.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -166,6 +167,7 @@ const orders: StreamFixture = {
 }
 
 conformance(stripe, {
+  webhooks: stripeWebhooks,
   settings: { account_id: 'acct_1Acme' },
   other: { 'GET /v1/account': { id: 'acct_1Acme', object: 'account' } },
   credentials: { api_key: 'rk_live_key-of-acme' },
@@ -555,7 +557,7 @@ describe('the account id that was typed', () => {
     const { platform, open } = await setUp()
 
     await expect(open(platform.credentials, { settings: other }).check()).resolves.toEqual({
-      account: {},
+      account: { unproven: 'true' },
     })
     expect(platform.requests.at(-1)).toMatchObject({ path: '/v1/account', status: 403 })
   })
@@ -598,7 +600,7 @@ describe('Stripe’s refusals', () => {
   it('name the permission that a restricted key lacks', async () => {
     const { run, account } = await setUp({ permissions: ['customers'] })
 
-    await expect(account.check()).resolves.toEqual({ account: {} })
+    await expect(account.check()).resolves.toEqual({ account: { unproven: 'true' } })
     await expect(run('contacts')).resolves.toBeDefined()
     await expect(run('orders')).rejects.toMatchObject({
       code: 'provider_forbidden',
@@ -627,6 +629,19 @@ describe('Stripe’s refusals', () => {
 
     expect(platform.load().refused).toBe(0)
     expect(platform.load().most).toBeGreaterThanOrEqual(20)
+  })
+})
+
+describe('a Stripe customer that is asked for by its id', () => {
+  it('is as it is now, says that it was deleted, or is not there', async () => {
+    const { platform, account } = await setUp({ customers: 2 })
+    const [gone] = platform.control.customers.remove(1) as [string]
+    const kept = platform.customers()[0]!.id
+
+    const records = await account.lookup('contacts', [kept, gone, 'cus_never'])
+
+    expect(records).toMatchObject([{ id: kept, object: 'customer' }, { id: gone, deleted: true }])
+    expect(parse('contacts', records[1])).toMatchObject({ source_id: gone, deleted: true })
   })
 })
 

@@ -11,6 +11,7 @@ import type { AppError } from '../../supabase/functions/_shared/platform/errors.
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { conformance, readAll, type StreamFixture } from './conformance.ts'
+import { treezWebhooks } from './webhooks/treez.ts'
 
 const NOW = '2026-11-20T09:00:00Z'
 
@@ -130,6 +131,7 @@ const certificate = {
 }
 
 conformance(treez, {
+  webhooks: treezWebhooks,
   settings: { dispensary: 'acme' },
   credentials: { client_id: 'client-1', api_key: 'api-key-of-acme' },
   other: {
@@ -145,6 +147,7 @@ conformance(treez, {
 }, 'v2')
 
 conformance(treez, {
+  webhooks: treezWebhooks,
   settings: { dispensary: 'acme', api_version: 'v3' },
   credentials: certificate,
   other: { 'POST /service/jwt-validation': { valid: true, timeRemaining: 29_000 } },

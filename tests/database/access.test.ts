@@ -87,8 +87,9 @@ async function outcomeAs(name: ActorName, statement: string): Promise<string> {
       ? await undone(database.owner, reached)
       : await database.actAs(actorNamed(name), reached, 'roll back')
   } catch (error) {
-    const { code } = error as { code?: string }
+    const { code, message } = error as { code?: string; message: string }
     if (code === permissionDenied.code) return '-'
+    if (message === 'organization_has_integrations') return 'has_integrations'
     if (code === '23503') return 'foreign_key'
     throw error
   }

@@ -216,6 +216,8 @@ describe('a line', () => {
 })
 
 describe('partitions', () => {
+  const maintain = (sql: TransactionSql) =>
+    sql`select private.maintain_partitions('public.activity_logs', 'month', 2, '13 months')`
   /** Names of the months, as `YYYY_MM` from now. */
   const month = (offset: number) => {
     const now = new Date()
@@ -230,8 +232,8 @@ describe('partitions', () => {
 
   it('exist for this month and the next two, and are not made twice', async () => {
     const found = await undone(database.owner, async (sql) => {
-      await sql`select private.maintain_logs()`
-      await sql`select private.maintain_logs()`
+      await maintain(sql)
+      await maintain(sql)
       return await partitions(sql)
     })
 
@@ -241,7 +243,7 @@ describe('partitions', () => {
   it('are made with row level security when they are missing', async () => {
     const [found, open] = await undone(database.owner, async (sql) => {
       await sql.unsafe(`drop table private.activity_logs_${month(2)}`)
-      await sql`select private.maintain_logs()`
+      await maintain(sql)
       return [
         await partitions(sql),
         await sql`
@@ -269,7 +271,7 @@ describe('partitions', () => {
         insert into public.activity_logs (organization_id, actor_type, action)
         values (${organization_id}, 'system', 'late.line')`
       const before = await partitionOfLine()
-      await sql`select private.maintain_logs()`
+      await maintain(sql)
       return [before, await partitionOfLine()]
     })
 
@@ -287,7 +289,7 @@ describe('partitions', () => {
     }
     const found = await undone(database.owner, async (sql) => {
       for (const offset of [-15, -14, -13, -12]) await sql.unsafe(addMonth(offset))
-      await sql`select private.maintain_logs()`
+      await maintain(sql)
       return await partitions(sql)
     })
 

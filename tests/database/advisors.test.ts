@@ -1,7 +1,8 @@
 // Does Supabase's own advisor find anything to warn about in what the migrations made?
-import { expect, inject, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { askSupabase } from '../../scripts/stack/supabase-cli.ts'
 import { useDatabase } from '../support/database.ts'
+import { sharedStack } from '../support/shared-stack.ts'
 
 type Finding = { name: string; level: 'INFO' | 'WARN' | 'ERROR'; detail: string }
 
@@ -9,7 +10,7 @@ const { owner } = useDatabase()
 
 async function findingsAboveInfo(): Promise<Finding[]> {
   const command = ['db', 'advisors', '--type', 'all', '--level', 'info', '--output-format', 'json']
-  const stdout = await askSupabase(command, inject('stack').dbUrl)
+  const stdout = await askSupabase(command, sharedStack.dbUrl)
   const { results } = JSON.parse(stdout) as { results: Finding[] }
   return results.filter((finding) => finding.level !== 'INFO')
 }

@@ -17,7 +17,7 @@ const entry = (slug: string, name = slug) => ({
   settings_schema: { type: 'object' },
   credentials_schema: { type: 'object' },
   capabilities: ['sync_in:products'],
-  streams: [{ name: 'products', direction: 'in', incremental: true, detects_deletes: true }],
+  streams: [{ name: 'products', direction: 'pull', incremental: true, detects_deletes: true }],
 })
 const register = (sql: TransactionSql, ...entries: ReturnType<typeof entry>[]) =>
   sql`select private.register_connectors(${sql.json(entries)})`

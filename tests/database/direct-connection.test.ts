@@ -1,11 +1,12 @@
 // Is a call over the direct connection that takes too long given up by Postgres too?
-import { expect, inject, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import {
   DatabaseError,
   directDatabase,
 } from '../../supabase/functions/_shared/platform/database.ts'
 import { useDatabase } from '../support/database.ts'
 import { fakeClock } from '../support/fake-clock.ts'
+import { sharedStack } from '../support/shared-stack.ts'
 
 const { admin, owner } = useDatabase()
 
@@ -13,7 +14,7 @@ it('a function that takes too long is cancelled, and its connection serves the n
   await owner.unsafe(`
     create function public.sleep_for(p_seconds float8) returns void
     language sql set search_path = '' as 'select pg_catalog.pg_sleep(p_seconds)'`)
-  const direct = directDatabase(inject('stack').dbUrl, {
+  const direct = directDatabase(sharedStack.dbUrl, {
     clock: fakeClock('2026-01-01T00:00:00Z'),
     max: 1,
     timeoutMs: 300,

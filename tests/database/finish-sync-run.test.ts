@@ -1,11 +1,13 @@
 // What does the end of a run mean for the integration, the cursor and the next run?
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { useDatabase } from '../support/database.ts'
+import { expectEventsToFit } from '../support/event-catalog.ts'
 import { createIntegration } from '../support/integrations.ts'
 import { refusedRecord } from '../support/seeded-organization.ts'
 import { finishRun, openRun, product, syncOnce, writePage } from '../support/sync-runs.ts'
 
 const database = useDatabase()
+afterAll(() => expectEventsToFit(database))
 const { admin } = database
 
 const unavailable = { code: 'provider_unavailable', message: 'It is down.', next: 'retry' }

@@ -1,9 +1,10 @@
 // Is every right in the catalog one that somebody wrote down, and is nothing left open by default?
 import { describe, expect, it } from 'vitest'
+import { STREAMS } from '../../supabase/functions/_shared/connectors/vocabulary/streams.ts'
 import { type Actor, permissionDenied, refusal, useDatabase } from '../support/database.ts'
 import { createPerson } from '../support/people.ts'
 import { seedOrganization } from '../support/seeded-organization.ts'
-import { ACCESS, EXECUTABLE, UPDATABLE_COLUMNS } from './access-matrix.ts'
+import { ACCESS, EXECUTABLE, PUSHED_STREAMS, UPDATABLE_COLUMNS } from './access-matrix.ts'
 
 const database = useDatabase()
 const { admin, actAs } = database
@@ -29,16 +30,16 @@ describe('tables', () => {
       group by 1, 2 order by 1, 2`
 
     const expected = Object.entries(ACCESS).flatMap(([table_name, access]) => [
-      // an update is granted by column
+      // an insert and an update are granted by column
       ...(/[01]/.test(access.delete.split(' ').slice(0, -1).join())
-        ? [{ table_name, privilege: 'delete', grantees: ['authenticated'] }]
+        ? [{ table_name, privilege: 'delete', grantees: whoMay(access.delete) }]
         : []),
       { table_name, privilege: 'select', grantees: ['authenticated', 'service_role'] },
     ])
     expect(granted.toSorted(byTable)).toEqual(expected.toSorted(byTable))
   })
 
-  it('let signed-in people update the listed columns only', async () => {
+  it('let signed-in people write the listed columns only, and the service those that are pushed', async () => {
     const granted = await admin`
       select attribute.attrelid::regclass::text as table_name,
         (select rolname::text from pg_roles where oid = privilege.grantee) as grantee,
@@ -50,12 +51,27 @@ describe('tables', () => {
       where relation.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
       group by 1, 2, 3`
 
-    const expected = Object.entries(UPDATABLE_COLUMNS).map(([table_name, columns]) => ({
+    const updated = Object.entries(UPDATABLE_COLUMNS).map(([table_name, columns]) => ({
       table_name,
       grantee: 'authenticated',
       privilege: 'update',
       columns,
     }))
+    const pushed = PUSHED_STREAMS.flatMap((table_name) =>
+      ['authenticated', 'service_role'].flatMap((grantee) => {
+        const columns = Object.keys(STREAMS[table_name].shape)
+        return [
+          {
+            table_name,
+            grantee,
+            privilege: 'insert',
+            columns: [...columns, 'integration_id'].toSorted(),
+          },
+          { table_name, grantee, privilege: 'update', columns: columns.toSorted() },
+        ]
+      })
+    )
+    const expected = [...updated, ...pushed]
     expect(granted.toSorted(byTable)).toEqual(expected.toSorted(byTable))
   })
 
@@ -142,10 +158,16 @@ describe('functions', () => {
     expect(patient.map(({ name, setting }) => [name, setting])).toEqual(
       [
         'claim_images',
+        'claim_outbound_changes',
         'delete_absent',
         'disconnect_integration',
+        'finish_outbound_changes',
+        'finish_webhook_events',
         'list_absent',
+        'replay_webhook_deliveries',
+        'replay_webhook_events',
         'request_images',
+        'settle_outbound_changes',
         'write_sync_page',
       ]
         .map((name) => [name, 'statement_timeout=60s']),
@@ -191,6 +213,15 @@ describe('Vault', () => {
     }
   })
 })
+
+/** The API roles of which some actor is allowed this, by a line of the matrix. */
+function whoMay(outcomes: string): string[] {
+  const cells = outcomes.split(' ')
+  return [
+    ...(/[01]/.test(cells.slice(0, 5).join()) ? ['authenticated'] : []),
+    ...(/[01]/.test(cells[6]!) ? ['service_role'] : []),
+  ]
+}
 
 function byTable(one: object, other: object): number {
   return JSON.stringify(one) < JSON.stringify(other) ? -1 : 1

@@ -1,7 +1,8 @@
 // What does connecting, changing and disconnecting an account leave behind, in rows and in Vault?
 import { randomUUID } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { refusal, useDatabase } from '../support/database.ts'
+import { expectEventsToFit } from '../support/event-catalog.ts'
 import {
   connectIntegration,
   createIntegration,
@@ -20,7 +21,8 @@ import {
 } from '../support/sync-runs.ts'
 
 const database = useDatabase()
-const { admin, actAs, call } = database
+afterAll(() => expectEventsToFit(database))
+const { admin, call } = database
 
 type OpenIntegration = {
   integration: IntegrationRow
@@ -95,7 +97,7 @@ describe('connecting', () => {
     })
     expect(streams).toEqual([{
       stream: 'products',
-      direction: 'in',
+      direction: 'pull',
       enabled: true,
       is_due: true,
     }])
@@ -404,7 +406,7 @@ describe('disconnecting', () => {
 })
 
 describe('Vault', () => {
-  it('keeps nothing of an organization that its owner deleted', async () => {
+  it('keeps nothing of an organization that was deleted with its connected accounts', async () => {
     const team = await createTeam(database)
     const [key, token] = [randomUUID(), randomUUID()]
     const { id } = await connectIntegration(database, team.organizationId, {
@@ -412,10 +414,7 @@ describe('Vault', () => {
     })
     await saveToken(id, token)
 
-    await actAs(
-      team.owner,
-      (sql) => sql`delete from public.organizations where id = ${team.organizationId}`,
-    )
+    await admin`delete from public.organizations where id = ${team.organizationId}`
 
     expect([await secretsWith(key), await secretsWith(token)]).toEqual([0, 0])
     expect(await open(id)).toBeNull()

@@ -2,12 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import type { TransactionSql } from 'postgres'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { callFunction, useDatabase } from '../support/database.ts'
+import { expectEventsToFit } from '../support/event-catalog.ts'
 import { createIntegration } from '../support/integrations.ts'
 import { product } from '../support/sync-runs.ts'
 
 const database = useDatabase()
+afterAll(() => expectEventsToFit(database))
 const { actAs, call } = database
 let integrationId: string
 
@@ -139,7 +141,7 @@ describe('any order of up to seven facts about one record ends in the row of its
         }),
         { numRuns: 250 },
       ), 'roll back')
-  }, 30_000)
+  }, 60_000)
 
   it('and hearing every fact twice changes nothing', async () => {
     await actAs('service_role', (sql) =>
@@ -151,7 +153,7 @@ describe('any order of up to seven facts about one record ends in the row of its
         }),
         { numRuns: 100 },
       ), 'roll back')
-  }, 30_000)
+  }, 60_000)
 })
 
 it('the same holds for versions that differ in nothing but whether the platform gave a time', async () => {

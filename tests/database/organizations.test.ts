@@ -1,10 +1,13 @@
 // Who runs an organization, and does it always keep an owner?
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { meeting, openTransaction, someoneWaitsForALock } from '../support/concurrency.ts'
 import { permissionDenied, refusal, useDatabase } from '../support/database.ts'
+import { expectEventsToFit } from '../support/event-catalog.ts'
+import { connectIntegration } from '../support/integrations.ts'
 import { addMember, createOrganization, createPerson, createTeam } from '../support/people.ts'
 
 const database = useDatabase()
+afterAll(() => expectEventsToFit(database))
 const { admin, actAs, call } = database
 
 /** The role held, or null. */
@@ -137,6 +140,39 @@ describe('the last owner', () => {
 
     await refused
     expect(await roleOf(organizationId, manager)).toBe('owner')
+  })
+
+  it('may not delete the organization while an account is connected, and may once it is not', async () => {
+    const { organizationId, owner } = await createTeam(database)
+    const { id } = await connectIntegration(database, organizationId)
+    const deletion = () =>
+      actAs(owner, (sql) => sql`delete from public.organizations where id = ${organizationId}`)
+
+    await expect(deletion()).rejects.toMatchObject(refusal('organization_has_integrations'))
+    await call('service_role', 'disconnect_integration', { p_integration_id: id })
+    const deleted = await deletion()
+
+    expect(deleted.count).toBe(1)
+  })
+
+  it('may not delete it either when an account is connected at the same moment', async () => {
+    const { organizationId, owner } = await createTeam(database)
+    const { id } = await connectIntegration(database, organizationId)
+    await call('service_role', 'disconnect_integration', { p_integration_id: id })
+    const connecting = await openTransaction(database)
+    await connecting
+      .sql`select 1 from public.organizations where id = ${organizationId} for key share` // as a new row does
+    await connecting.sql`update public.integrations set status = 'connected' where id = ${id}`
+
+    const deletion = actAs(
+      owner,
+      (sql) => sql`delete from public.organizations where id = ${organizationId}`,
+    )
+    const refused = expect(deletion).rejects.toMatchObject(refusal('organization_has_integrations'))
+    await someoneWaitsForALock(database)
+    await connecting.commit()
+
+    await refused
   })
 
   it('may delete the organization, with everyone in it', async () => {

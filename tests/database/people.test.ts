@@ -201,6 +201,7 @@ describe('a person', () => {
     await addMember(database, account.organization_id, manager, 'owner')
     await apply(account, contact('1'))
 
+    await database.call('service_role', 'disconnect_integration', { p_integration_id: account.id })
     const deleted = await actAs(
       manager,
       (sql) => sql`delete from public.organizations where id = ${account.organization_id}`,

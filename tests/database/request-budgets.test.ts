@@ -1,6 +1,8 @@
 // Do all callers of one account together keep its rate, its pauses and its circuit?
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { x } from '../../supabase/functions/_shared/connectors/x.ts'
+import { databaseBudget } from '../../supabase/functions/_shared/http/budget.ts'
 import { refusal, useDatabase } from '../support/database.ts'
 
 const database = useDatabase()
@@ -140,7 +142,7 @@ describe('a further limit', () => {
 
     const named = []
     for (let turn = 0; turn < 4; turn++) {
-      named.push((await acquireWith(key, { p_limit: further(key) })).wait_ms)
+      named.push((await acquireWith(key, { p_limits: [further(key)] })).wait_ms)
     }
     const other = await acquireWith(key, {})
 
@@ -153,9 +155,13 @@ describe('a further limit', () => {
   it('whose turn is too far away takes none of the account either', async () => {
     const key = randomUUID()
     const slow = { p_requests_per_second: 0.5, p_burst: 3, p_max_wait_ms: 1_000 }
-    for (let turn = 0; turn < 2; turn++) await acquireWith(key, { ...slow, p_limit: further(key) })
+    for (let turn = 0; turn < 2; turn++) {
+      await acquireWith(key, { ...slow, p_limits: [further(key)] })
+    }
 
-    for (let time = 0; time < 5; time++) await acquireWith(key, { ...slow, p_limit: further(key) })
+    for (let time = 0; time < 5; time++) {
+      await acquireWith(key, { ...slow, p_limits: [further(key)] })
+    }
 
     expect((await acquireWith(key, slow)).wait_ms).toBe(0) // the third of its burst
     expect((await acquireWith(key, slow)).wait_ms).toBeGreaterThan(1_000)
@@ -163,11 +169,65 @@ describe('a further limit', () => {
 
   it('that the platform throttled pauses its own calls only', async () => {
     const key = randomUUID()
-    await acquireWith(key, { p_limit: further(key) })
+    await acquireWith(key, { p_limits: [further(key)] })
     await report(`${key}:search`, 'throttled', 30_000)
 
-    expect((await acquireWith(key, { p_limit: further(key) })).wait_ms).toBeGreaterThan(29_000)
+    expect((await acquireWith(key, { p_limits: [further(key)] })).wait_ms).toBeGreaterThan(29_000)
     expect((await acquireWith(key, {})).wait_ms).toBeLessThan(100)
+  })
+})
+
+describe("the app's part of a limit, by X's numbers", () => {
+  const MENTIONS_OF_A_USER = 300
+  const MENTIONS_OF_THE_APP = 450
+
+  /** Turns that each account can have in one quarter of an hour, where all ask for as many as they can get. */
+  async function turnsInAWindow(accounts: number): Promise<number[]> {
+    const app = `x:app:${randomUUID()}`
+    const { rateLimit, limits } = x.paceOf({})
+    const db = {
+      call: <Result>(name: string, args?: Record<string, unknown>) =>
+        call<Result>('service_role', name, args),
+    }
+    const ends = Date.now() + 900_000
+    return await Promise.all(Array.from({ length: accounts }, async () => {
+      const budget = databaseBudget(db, { account: `x:${randomUUID()}`, app }, rateLimit, limits)
+      for (let taken = 0;; taken++) {
+        const maxWaitMs = ends - Date.now()
+        const { wait_ms } = await budget.acquire({ limit: 'mentions', maxWaitMs })
+        if (wait_ms > maxWaitMs) return taken
+      }
+    }))
+  }
+
+  it('is shared by four accounts, and no account has more than its own', async () => {
+    const turns = await turnsInAWindow(4)
+
+    const total = turns.reduce((sum, each) => sum + each, 0)
+    expect(total).toBeLessThanOrEqual(MENTIONS_OF_THE_APP)
+    expect(total).toBeGreaterThan(MENTIONS_OF_THE_APP - 5)
+    for (const each of turns) expect(each).toBeLessThanOrEqual(MENTIONS_OF_A_USER)
+  })
+
+  it('leaves one account alone its whole window', async () => {
+    const [turns] = await turnsInAWindow(1)
+
+    expect(turns).toBeLessThanOrEqual(MENTIONS_OF_A_USER)
+    expect(turns).toBeGreaterThan(MENTIONS_OF_A_USER - 5)
+  })
+
+  it('whose turn is too far away takes none of the account’s part', async () => {
+    const key = randomUUID()
+    const own = { key: `${key}:own`, requests_per_second: 0.1, burst: 2 }
+    const app = { key: `${key}:app`, requests_per_second: 0.1, burst: 1 }
+    const soon = { p_max_wait_ms: 1_000 }
+    await acquireWith(key, { ...soon, p_limits: [own, app] })
+
+    const refused = await acquireWith(key, { ...soon, p_limits: [own, app] })
+
+    expect(refused.wait_ms).toBeGreaterThan(9_000)
+    expect((await acquireWith(key, { ...soon, p_limits: [own] })).wait_ms).toBeLessThan(100)
+    expect((await acquireWith(key, { ...soon, p_limits: [own] })).wait_ms).toBeGreaterThan(9_000)
   })
 })
 

@@ -20,10 +20,18 @@ import {
 const database = useDatabase()
 const { admin, owner, call } = database
 
-/** What a transaction has queued for pg_net so far. Undone transactions never send it. */
-const rings = (sql: TransactionSql) =>
-  sql<{ url: string; headers: Record<string, string> }[]>`
-  select url, headers from net.http_request_queue`
+/** Rings as the commit would, in a transaction that is undone. */
+const ringAsAtCommit = async (sql: TransactionSql) => {
+  await sql`set constraints private.ring_worker immediate`
+  await sql`set constraints private.ring_worker deferred`
+}
+
+/** What a transaction would have queued for pg_net, did it commit now. Undone transactions never send it. */
+const rings = async (sql: TransactionSql) => {
+  await ringAsAtCommit(sql)
+  return await sql<{ url: string; headers: Record<string, string> }[]>`
+    select url, headers from net.http_request_queue`
+}
 
 /** Makes the doorbell ready, as when the worker has come up since the last ring. */
 const answerWake = (sql: TransactionSql) => sql`select public.answer_wake('sync')`
@@ -86,13 +94,13 @@ describe('queue-due-syncs', () => {
       0,
     ],
     [
-      'outward only',
-      `update public.sync_streams set direction = 'out' where integration_id = $1`,
+      'pushed only',
+      `update public.sync_streams set direction = 'push', push_columns = '{name}' where integration_id = $1`,
       0,
     ],
     [
       'both ways',
-      `update public.sync_streams set direction = 'both' where integration_id = $1`,
+      `update public.sync_streams set direction = 'both', push_columns = '{name}' where integration_id = $1`,
       1,
     ],
   ])('of a stream that is %s queues %#', async (_, change, count) => {
@@ -190,20 +198,51 @@ describe('queue-due-syncs', () => {
     )
   })
 
-  it('is scheduled for every minute, and the sweep for every night', async () => {
+  it('is scheduled for every minute; each partitioned table has a job of its own, and the sweep its hours of the night', async () => {
     const jobs = await admin`select jobname, schedule, command from cron.job order by jobname`
 
     expect(jobs).toEqual([
+      {
+        jobname: 'clear-orphaned-deliveries',
+        schedule: '* * * * *',
+        command: 'select private.clear_orphaned_deliveries()',
+      },
+      {
+        jobname: 'delete-old-rows',
+        schedule: '*/5 2-4 * * *',
+        command: 'select private.delete_old_rows()',
+      },
+      {
+        jobname: 'forget-webhook-event-keys',
+        schedule: '*/5 * * * *',
+        command: 'select private.forget_webhook_event_keys()',
+      },
+      {
+        jobname: 'free-stranded-lanes',
+        schedule: '*/10 * * * *',
+        command: 'select private.free_stranded_lanes()',
+      },
+      {
+        jobname: 'look-after-deliveries',
+        schedule: '* * * * *',
+        command: 'select private.look_after_deliveries()',
+      },
       {
         jobname: 'look-after-integrations',
         schedule: '* * * * *',
         command: 'select private.look_after_integrations()',
       },
-      {
-        jobname: 'maintain-logs',
-        schedule: '17 3 * * *',
-        command: 'select private.maintain_logs()',
-      },
+      ...[
+        ['activity-logs', '7 * * * *', 'activity_logs'],
+        ['events', '*/10 * * * *', 'maintain_events()'],
+        ['webhook-attempts', '17 * * * *', 'public.webhook_attempts'],
+        ['webhook-deliveries', '27 * * * *', 'public.webhook_deliveries'],
+        ['webhook-events', '37 * * * *', 'public.webhook_events'],
+      ].map(([name, schedule, command]) => ({
+        jobname: `maintain-${name}`,
+        schedule,
+        command: expect.stringContaining(command!),
+      })),
       {
         jobname: 'queue-due-syncs',
         schedule: '* * * * *',
@@ -215,6 +254,11 @@ describe('queue-due-syncs', () => {
         command: 'select private.ring_for_images()',
       },
       {
+        jobname: 'ring-for-webhook-events',
+        schedule: '* * * * *',
+        command: 'select private.ring_for_webhook_events()',
+      },
+      {
         jobname: 'roll-up-analytics',
         schedule: '41 * * * *',
         command: expect.stringContaining('select private.roll_up_analytics('),
@@ -224,7 +268,10 @@ describe('queue-due-syncs', () => {
 })
 
 describe('waking the worker', () => {
-  const wake = (sql: TransactionSql) => sql`select private.wake_worker('sync')`
+  const wake = async (sql: TransactionSql) => {
+    await sql`select private.wake_worker('sync')`
+    await ringAsAtCommit(sql)
+  }
 
   it("sends one request with the token to the worker's address, however often it is rung", async () => {
     const rung = await undone(owner, async (sql) => {
@@ -293,6 +340,33 @@ describe('waking the worker', () => {
     expect(await sent()).not.toBeNull()
   })
 
+  it('rings for whoever commits first, also beside a transaction that woke the worker before and goes on', async () => {
+    const long = await openTransaction(database)
+    await long.sql`select private.wake_worker('sync')`
+    await admin`select public.answer_wake('sync')`
+
+    await owner`select private.wake_worker('sync')`
+
+    const [doorbell] = await admin`
+      select rung_at is not null as is_rung from private.worker_wakes where worker = 'sync'`
+    await long.rollBack()
+    expect(doorbell).toEqual({ is_rung: true })
+  })
+
+  it('rings once at the commit of a transaction that wakes a worker many times', async () => {
+    const notes = await undone(owner, async (sql) => {
+      await sql`select private.wake_worker('sync') from generate_series(1, 100)`
+      const before = await sql`
+        select count(*)::int as count from private.wakes_at_commit where transaction_id = pg_current_xact_id()`
+      await ringAsAtCommit(sql)
+      const after = await sql`
+        select count(*)::int as count from private.wakes_at_commit where transaction_id = pg_current_xact_id()`
+      return [before[0]?.count, after[0]?.count]
+    })
+
+    expect(notes).toEqual([1, 0])
+  })
+
   it('does not wait for somebody who is ringing right now', async () => {
     const ringing = await openTransaction(database)
     await answerWake(ringing.sql)
@@ -328,6 +402,7 @@ describe('calling more workers', () => {
   async function isRungBy(sql: TransactionSql, work: () => Promise<unknown>): Promise<boolean> {
     await answerWake(sql)
     await work()
+    await ringAsAtCommit(sql)
     const [doorbell] = await sql`
       select rung_at is not null as is_rung from private.worker_wakes where worker = 'sync'`
     return doorbell?.is_rung
@@ -399,7 +474,7 @@ describe('the next run', () => {
   })
 })
 
-describe('maintain-logs', () => {
+describe('delete-old-rows', () => {
   it('forgets runs and resolved errors after 90 days, and keeps younger and open ones', async () => {
     const { id } = await createIntegration(database)
     const run = await openRun(database, id)
@@ -421,7 +496,7 @@ describe('maintain-logs', () => {
         update public.sync_errors set resolution = 'dismissed',
           resolved_at = now() - case source_id when 'old' then interval '91 days' else interval '89 days' end
         where integration_id = ${id} and source_id <> 'open'`
-      await sql`select private.maintain_logs()`
+      await sql`select private.delete_old_rows()`
       return [
         await sql`select id from public.sync_logs where integration_id = ${id} order by created_at`,
         await sql`select source_id from public.sync_errors where integration_id = ${id} order by 1`,
@@ -441,7 +516,7 @@ describe('maintain-logs', () => {
     await admin`delete from public.integrations where id = ${gone.id}`
 
     const left = await undone(owner, async (sql) => {
-      await sql`select private.maintain_logs()`
+      await sql`select private.delete_old_rows()`
       return await sql`
         select sync_log_id from private.sync_seen
         where sync_log_id in ${sql(runs.map((run) => run.sync_log_id))}`
@@ -460,7 +535,7 @@ describe('maintain-logs', () => {
           ('made-up:down', now() - interval '25 hours', '-infinity', 'open', now() - interval '23 hours'),
           ('made-up:long down', now() - interval '25 hours', '-infinity', 'open', now() - interval '25 hours'),
           ('made-up:lost probe', now() - interval '25 hours', '-infinity', 'half_open', now() - interval '25 hours')`
-      await sql`select private.maintain_logs()`
+      await sql`select private.delete_old_rows()`
       return await sql`
         select key from private.request_budgets where key like 'made-up:%' order by key`
     })
@@ -470,5 +545,111 @@ describe('maintain-logs', () => {
       'made-up:recent',
       'made-up:told to wait',
     ])
+  })
+
+  it('takes so many rows of a table at a time, and the rest the next times', async () => {
+    const left = await undone(owner, async (sql) => {
+      await sql`delete from private.request_budgets`
+      await sql`
+        insert into private.request_budgets (key, next_free_at)
+        select 'made-up:' || number, now() - interval '2 days' from generate_series(1, 5) as number`
+      const counts: number[] = []
+      for (let time = 0; time < 3; time++) {
+        await sql`select private.delete_old_rows(2)`
+        const [row] = await sql`select count(*)::int as count from private.request_budgets`
+        counts.push(row?.count)
+      }
+      return counts
+    })
+
+    expect(left).toEqual([3, 1, 0])
+  })
+})
+
+describe('maintain-events', () => {
+  const day = (offset: number) =>
+    new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10)
+
+  /** With a partition of each of these days, an event in it and its delivery held; then lets the job run. All undone. */
+  const afterRuns = (times: number, atMost: number) =>
+    undone(owner, async (sql) => {
+      const { organization_id } = await createIntegration(database)
+      for (const offset of [-32, -31, -30]) {
+        await sql.unsafe(`
+          create table private.events_made_up_${-offset} partition of public.events
+            for values from ('${day(offset)}T00:00:00Z') to ('${day(offset + 1)}T00:00:00Z')`)
+      }
+      const endpoint = crypto.randomUUID()
+      await sql`
+        with emitted as (
+          insert into public.events (organization_id, type, data, origin, created_at)
+          select ${organization_id}, 'booking.held', '{}', 'app', made_at
+          from unnest(${
+        [-32, -31, -30].map((offset) => `${day(offset)}T23:59:59Z`)
+      }::timestamptz[]) as made_at
+          returning id, created_at
+        )
+        insert into private.webhook_queue (endpoint_id, event_id, event_created_at)
+        select ${endpoint}::uuid, id, created_at from emitted`
+      const left: { events: string[]; held: string[] }[] = []
+      for (let time = 0; time < times; time++) {
+        await sql`select private.maintain_events(${atMost}::int)`
+        const events = await sql`
+          select created_at from public.events where organization_id = ${organization_id} and type = 'booking.held' order by 1`
+        const held = await sql`
+          select event_created_at as created_at from private.webhook_queue where endpoint_id = ${endpoint} order by 1`
+        const days = (rows: typeof events) =>
+          rows.map(({ created_at }) => created_at.toISOString().slice(0, 10))
+        left.push({ events: days(events), held: days(held) })
+      }
+      return left
+    })
+
+  it('drops a day when none of its events waits to be sent any more, and those that wait before it', async () => {
+    const all = [-32, -31, -30].map(day)
+    const kept = [day(-30)]
+
+    expect(await afterRuns(3, 1)).toEqual([
+      { events: all, held: all.slice(1) },
+      { events: all, held: kept },
+      { events: kept, held: kept },
+    ])
+  })
+})
+
+describe('maintaining partitions', () => {
+  it('gives up where somebody has held the table for two seconds, and drops the old one the next time', async () => {
+    const table = `made_up_${crypto.randomUUID().replaceAll('-', '')}`
+    await owner.unsafe(`
+      create table private.${table} (at timestamptz not null) partition by range (at);
+      create table private.${table}_old partition of private.${table} for values from ('2020-01-01') to ('2020-02-01')`)
+    const maintain = () =>
+      owner.unsafe(`select private.maintain_partitions('private.${table}', 'day', 1, '30 days')`)
+    const reader = await openTransaction(database)
+    try {
+      await reader.sql.unsafe(`select from private.${table}`)
+
+      await expect(maintain()).rejects.toMatchObject({ code: '55P03' })
+      await reader.rollBack()
+      await maintain()
+
+      const [old] = await owner`select to_regclass(${`private.${table}_old`}) as name`
+      expect(old).toEqual({ name: null })
+    } finally {
+      await owner.unsafe(`drop table private.${table}`)
+    }
+  })
+
+  it('also takes old rows that no partition was made for, and keeps young ones', async () => {
+    const left = await undone(owner, async (sql) => {
+      await sql.unsafe(`
+        create table private.made_up (at timestamptz not null) partition by range (at);
+        create table private.made_up_default partition of private.made_up default;
+        insert into private.made_up values (now() - interval '32 days'), (now() - interval '29 days');
+        select private.maintain_partitions('private.made_up', 'day', 1, '30 days')`)
+      return await sql`select at > now() - interval '30 days' as young from private.made_up`
+    })
+
+    expect([...left]).toEqual([{ young: true }])
   })
 })

@@ -127,7 +127,9 @@ describe.for(streams)('%s', (stream) => {
 
     const rows = await undone(owner, async (sql) => {
       await sql.unsafe(`alter table public.${stream} add column made_here text`)
-      await sql.unsafe(`update public.${stream} set made_here = 'by us'`)
+      await sql.unsafe(
+        `update public.${stream} set made_here = 'by us' where integration_id = '${id}'`,
+      )
       await sql`
         update private.stream_tables set local_columns = local_columns || '{made_here}' where stream = ${stream}`
       await merge(sql)

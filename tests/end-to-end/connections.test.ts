@@ -1,5 +1,5 @@
 // Does the same catalog arrive by every way in? Two stores, signed tokens, a feed, a direct connection.
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type JsonFeedSimulator,
   startJsonFeedSimulator,
@@ -7,6 +7,7 @@ import {
 import { liveProducts, soundCatalog } from '../support/compare-catalog.ts'
 import { useFunctions } from '../support/functions.ts'
 import { good, openShop } from '../support/shop.ts'
+import { sharedStack } from '../support/shared-stack.ts'
 
 const functions = useFunctions()
 const { database } = functions
@@ -155,9 +156,7 @@ describe('a JSON feed that has nothing in it any more', () => {
 })
 
 describe('a direct connection', () => {
-  beforeAll(() =>
-    functions.remote.setFunctionsEnv({ PLUGBOARD_DATABASE_URL: inject('stack').dbUrl })
-  )
+  beforeAll(() => functions.remote.setFunctionsEnv({ PLUGBOARD_DATABASE_URL: sharedStack.dbUrl }))
   afterAll(() => functions.remote.setFunctionsEnv({ PLUGBOARD_DATABASE_URL: '' }))
 
   it('syncs as the Data API does', async () => {

@@ -1,16 +1,17 @@
 // Does the demo play, again and again, without touching what a person has connected beside it?
 import { createClient } from '@supabase/supabase-js'
-import { expect, inject, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { demoUser, playDemo } from '../../scripts/demo.ts'
 import { createPlugboard } from '../../src/index.ts'
 import { useFunctions } from '../support/functions.ts'
 import { good } from '../support/shop.ts'
 import { openAirtable } from '../support/sign-in.ts'
+import { sharedStack } from '../support/shared-stack.ts'
 
 const functions = useFunctions()
 
 it('clears its own earlier store, and leaves another one of the same platform alone', async () => {
-  const stack = inject('stack')
+  const stack = sharedStack
   const [demoStore, ownStore] = [
     await functions.openStore({ products: 60 }),
     await functions.openStore({ products: 5 }),

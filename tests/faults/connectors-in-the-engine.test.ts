@@ -1,12 +1,18 @@
-// What do connectors with ways of their own leave in our tables: bookmarks, points, signed sign-ins?
+// What do connectors with ways of their own leave in our tables: bookmarks, points, signed sign-ins, grants taken back?
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { startAirtableSimulator } from '../../scripts/simulators/airtable.ts'
+import { startGmailSimulator } from '../../scripts/simulators/gmail.ts'
+import { startHubSpotSimulator } from '../../scripts/simulators/hubspot.ts'
 import { browser } from '../../scripts/simulators/parts/oauth/browser.ts'
+import { startSalesforceSimulator } from '../../scripts/simulators/salesforce.ts'
 import { startShopifySimulator } from '../../scripts/simulators/shopify.ts'
 import { startStripeSimulator } from '../../scripts/simulators/stripe.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
 import { disconnectIntegration } from '../../supabase/functions/_shared/integrations/disconnect-integration.ts'
 import { beginSignIn } from '../../supabase/functions/_shared/oauth/begin-sign-in.ts'
 import { finishSignIn } from '../../supabase/functions/_shared/oauth/finish-sign-in.ts'
+import type { HeldTokens } from '../../supabase/functions/_shared/oauth/revoke.ts'
+import type { Outside } from '../../supabase/functions/_shared/platform/outside.ts'
 import { doSlice } from '../support/engine-run.ts'
 import { testEnvironment } from '../support/environment.ts'
 import { connectAccount, startFaultStack } from '../support/fault-stack.ts'
@@ -35,6 +41,50 @@ async function run(
   )
   if (outcome.kind !== 'finished') throw new Error(`the run is ${outcome.kind}`)
   return outcome.log
+}
+
+/** Our app at one platform: an engine that knows it, and a sign-in there whose answer may be changed on its way. */
+function appOf(
+  connector: string,
+  platform: {
+    baseUrl: string
+    client: { client_id: string; client_secret: string }
+    settings?: Record<string, unknown>
+  },
+) {
+  const return_url = 'http://127.0.0.1:3999/accounts'
+  const outside = faulty.outside({
+    environment: testEnvironment({
+      CONNECTOR_OVERRIDES: { [connector]: { baseUrl: platform.baseUrl } },
+      OAUTH_CLIENTS: { [connector]: platform.client },
+      PLUGBOARD_RETURN_URLS: [return_url],
+    }),
+  })
+  const signIn = async (change: (answer: URLSearchParams) => void = () => {}) => {
+    const [organization] = await faulty.admin`
+      insert into public.organizations (name) values ('Accounts') returning id`
+    const begun = await beginSignIn(outside, {
+      organization_id: organization!['id'],
+      connector,
+      settings: platform.settings ?? {},
+      return_url,
+      finish_in: 'app',
+    }, null)
+    const landed = await browser().authorize(begun.authorization_url, { stopAt: return_url })
+    const answer = new URL(landed.url).searchParams
+    change(answer)
+    return await finishSignIn(outside, answer, { user_id: null })
+  }
+  return { outside, signIn }
+}
+
+/** Disconnects, and answers what the activity log says of it. */
+async function disconnect(outside: Outside, integration_id: string) {
+  const { status } = await disconnectIntegration(outside, { integration_id }, null)
+  expect(status).toBe('disconnected')
+  return await faulty.admin`
+    select detail from public.activity_logs
+    where subject_id = ${integration_id} and action = 'integration.disconnected'`
 }
 
 describe('a Stripe account in our tables', () => {
@@ -140,39 +190,17 @@ describe('a Shopify shop in our tables', () => {
   it('is signed in to, read with the token of its owner, and left when it is disconnected', async () => {
     const shop = await startShopifySimulator({ products: 30 })
     onTestFinished(shop.stop)
-    const return_url = 'http://127.0.0.1:3999/shops'
-    const outside = faulty.outside({
-      environment: testEnvironment({
-        CONNECTOR_OVERRIDES: { shopify: { baseUrl: shop.baseUrl } },
-        OAUTH_CLIENTS: { shopify: shop.client },
-        PLUGBOARD_RETURN_URLS: [return_url],
-      }),
-    })
-    const [organization] = await faulty.admin`
-      insert into public.organizations (name) values ('Shops') returning id`
-    const comeBack = async (change: (answer: URLSearchParams) => void = () => {}) => {
-      const begun = await beginSignIn(outside, {
-        organization_id: organization!['id'],
-        connector: 'shopify',
-        settings: shop.settings,
-        return_url,
-        finish_in: 'app',
-      }, null)
-      const landed = await browser().authorize(begun.authorization_url, { stopAt: return_url })
-      const answer = new URL(landed.url).searchParams
-      change(answer)
-      return await finishSignIn(outside, answer, { user_id: null })
-    }
+    const { outside, signIn } = appOf('shopify', shop)
 
-    const forged = await comeBack((answer) => answer.set('shop', 'other.myshopify.com'))
-    const { integration } = await comeBack()
+    const forged = await signIn((answer) => answer.set('shop', 'other.myshopify.com'))
+    const { integration } = await signIn()
     const id = integration!.id
     const whole = await run(id, 'products', {
       mode: 'full',
       slug: 'shopify',
       baseUrl: shop.baseUrl,
     })
-    await disconnectIntegration(outside, { integration_id: id }, null)
+    const log = await disconnect(outside, id)
 
     expect(forged.error).toMatchObject({ code: 'oauth_response_invalid' })
     expect(integration).toMatchObject({
@@ -183,5 +211,95 @@ describe('a Shopify shop in our tables', () => {
     expect(whole).toMatchObject({ status: 'success', created_count: 30, error_count: 0 })
     expect(shop.oauth.control.counters()).toMatchObject({ codes_exchanged: 1 })
     expect(shop.oauth.control.consents()).toEqual([])
+    expect(log).toMatchObject([{ detail: { revoked: true } }])
+  })
+})
+
+describe('disconnecting an account', () => {
+  it.each([
+    ['hubspot', startHubSpotSimulator],
+    ['salesforce', startSalesforceSimulator],
+    ['gmail', startGmailSimulator],
+  ])(
+    'of %s revokes its tokens there (RFC 7009) and writes down that it did',
+    async (connector, start) => {
+      const platform = await start()
+      onTestFinished(platform.stop)
+      const { outside, signIn } = appOf(connector, platform)
+      const { integration } = await signIn()
+      const held = await outside.db.call<HeldTokens>('read_oauth_tokens', {
+        p_integration_id: integration!.id,
+      })
+      const before = platform.oauth.verify(held.access_token!)
+
+      const log = await disconnect(outside, integration!.id)
+
+      expect(before).not.toBeNull()
+      expect(platform.oauth.verify(held.access_token!)).toBeNull()
+      expect(platform.oauth.control.consents()).toEqual([])
+      expect(platform.oauth.control.counters()).toMatchObject({ consents_given: 1, revocations: 1 })
+      expect(log).toMatchObject([{ detail: { revoked: true } }])
+    },
+  )
+
+  it('writes down that the platform refused to revoke, and forgets the tokens all the same', async () => {
+    const platform = await startHubSpotSimulator()
+    onTestFinished(platform.stop)
+    const { outside, signIn } = appOf('hubspot', platform)
+    const { integration } = await signIn()
+    platform.control.setFault({ kind: 'status', status: 503, path: '/revoke', times: null })
+
+    const log = await disconnect(outside, integration!.id)
+
+    expect(log).toMatchObject([{ detail: { revoked: false } }])
+    expect(platform.oauth.control.counters()).toMatchObject({ revocations: 0 })
+    expect(await outside.db.call('read_oauth_tokens', { p_integration_id: integration!.id }))
+      .toBeNull()
+  })
+
+  it('revokes nothing while another organization has the same account, and does once none has', async () => {
+    const platform = await startHubSpotSimulator()
+    onTestFinished(platform.stop)
+    const { outside, signIn } = appOf('hubspot', platform)
+    const first = await signIn()
+    const second = await signIn()
+
+    const shared = await disconnect(outside, first.integration!.id)
+    const revokedByFirst = platform.oauth.control.counters().revocations
+    const last = await disconnect(outside, second.integration!.id)
+
+    expect(shared).toMatchObject([{ detail: { revoked: false } }])
+    expect(revokedByFirst).toBe(0)
+    expect(last).toMatchObject([{ detail: { revoked: true } }])
+    expect(platform.oauth.control.counters()).toMatchObject({ revocations: 1 })
+  })
+
+  it('of a platform without revocation writes down that the grant stands there', async () => {
+    const platform = await startAirtableSimulator()
+    onTestFinished(platform.stop)
+    const { outside, signIn } = appOf('airtable', platform)
+    const { integration } = await signIn()
+
+    const log = await disconnect(outside, integration!.id)
+
+    expect(log).toMatchObject([{ detail: { revoked: false } }])
+    expect(platform.oauth.control.consents()).toHaveLength(1)
+  })
+
+  it('that was connected with a key says nothing of a grant', async () => {
+    const platform = await startHubSpotSimulator()
+    onTestFinished(platform.stop)
+    const { outside } = appOf('hubspot', platform)
+    const id = await connectAccount(faulty, {
+      connector: 'hubspot',
+      settings: { auth: 'private_app' },
+      credentials: platform.credentials,
+    })
+
+    const [entry] = await disconnect(outside, id)
+
+    expect(entry?.['detail']).toBeDefined()
+    expect(entry?.['detail']).not.toHaveProperty('revoked')
+    expect(platform.oauth.control.counters()).toMatchObject({ revocations: 0 })
   })
 })

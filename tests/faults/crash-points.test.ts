@@ -195,7 +195,7 @@ describe('an answer of the database is lost after it did what was asked', () => 
         'finish_sync_run',
       ]),
     )
-  }, 60_000)
+  }, 180_000)
 })
 
 describe('a worker dies between two parts of a page that is larger than a batch', () => {
@@ -273,5 +273,5 @@ describe('any page size, batch size, equal timestamps and crash point', () => {
       }),
       { numRuns: 100, endOnFailure: true },
     )
-  }, 60_000)
+  }, 180_000)
 })

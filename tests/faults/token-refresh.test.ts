@@ -12,16 +12,22 @@ import {
   type SignedInAccount,
   signedInAccount,
 } from '../../scripts/bench/refresh/signed-in-account.ts'
+import { airtable } from '../../supabase/functions/_shared/connectors/airtable.ts'
+import type { OpenIntegration } from '../../supabase/functions/_shared/integrations/open-integration.ts'
+import { storedGrant } from '../../supabase/functions/_shared/oauth/stored-grant.ts'
+import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
+import { directDatabase } from '../../supabase/functions/_shared/platform/database.ts'
+import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
 
 const CALLERS = 50
-const EXPIRIES = 200
-/** `npm run bench -- refresh` kills two hundred: each has to be started first, which takes half a second. */
+/** `npm run bench -- refresh` lets two hundred expire and kills two hundred, which takes minutes. */
+const EXPIRIES = 50
 const KILLED = 25
 
 let faulty: FaultStack
 beforeAll(async () => {
-  faulty = await startFaultStack()
+  faulty = await startFaultStack({ functions: false })
 })
 
 const tokensOf = (told: Told[]) =>
@@ -33,7 +39,28 @@ async function statusOf({ admin, setup }: SignedInAccount) {
   return row
 }
 
-describe('fifty callers in ten processes and two hundred expiries', () => {
+/** How often its people were told. */
+async function askedToSignIn({ admin, setup }: SignedInAccount): Promise<number> {
+  const [row] = await admin<{ count: number }[]>`
+    select count(*)::int as count from public.events
+    where type = 'integration.reauthorization_required' and data ->> 'integration_id' = ${setup.integrationId}`
+  return row!.count
+}
+
+/** In this process. */
+async function grantOf({ setup }: SignedInAccount) {
+  const { databaseUrl, integrationId, environment } = setup
+  const db = directDatabase(databaseUrl)
+  const open = await db.call<OpenIntegration>('open_integration', {
+    p_integration_id: integrationId,
+  })
+  const { settings, account } = open.integration
+  const outside = { db, environment, log: createLog({}, () => {}), clock: systemClock, fetch }
+  const grant = storedGrant(outside, open, airtable, { settings, credentials: {}, account })
+  return { grant, token: await grant.current(), end: () => db.end() }
+}
+
+describe('fifty callers in ten processes and fifty expiries', () => {
   let account: SignedInAccount
   let callers: Caller[]
   beforeAll(async () => {
@@ -46,7 +73,7 @@ describe('fifty callers in ten processes and two hundred expiries', () => {
   })
 
   it(
-    'make exactly two hundred refreshes, and everybody works with the same good token',
+    'make exactly fifty refreshes, and everybody works with the same good token',
     async () => {
       const { oauth } = account.airtable
       const before = oauth.control.counters()
@@ -214,7 +241,35 @@ describe('a refresh that fails', () => {
     expect(second).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
     expect(account.airtable.requests.length).toBe(counted)
     expect(await statusOf(account)).toMatchObject({ status: 'needs_reconnect' })
+    expect(await askedToSignIn(account)).toBe(1)
     await caller.kill()
+    await account.stop()
+  })
+})
+
+describe('a token of a platform that gives no other one', () => {
+  it('when it is refused, asks the owner to sign in; one that was refused before it changes nothing', async () => {
+    const account = await signedInAccount(faulty.stack)
+    await account.admin`
+      update private.oauth_grants set refresh_token_secret_id = null
+      where integration_id = ${account.setup.integrationId}`
+    const { grant, token, end } = await grantOf(account)
+
+    const afterAnOlder = await grant.renew('the token before')
+    const before = await statusOf(account)
+    const refused = await grant.renew(token).catch((error: unknown) => error)
+
+    expect(afterAnOlder).toBe(token)
+    expect(before).toMatchObject({ status: 'connected' })
+    expect(refused).toMatchObject({ code: 'reconnect_required' })
+    expect(await statusOf(account)).toMatchObject({
+      status: 'needs_reconnect',
+      last_error: { code: 'reconnect_required' },
+    })
+    expect(await askedToSignIn(account)).toBe(1)
+    expect(account.airtable.requests.filter(({ path }) => path === '/oauth2/v1/token'))
+      .toHaveLength(1) // the sign-in's own
+    await end()
     await account.stop()
   })
 })

@@ -104,7 +104,7 @@ function bodies(): fc.Arbitrary<Sent> {
 
 it(
   'answers a thousand bodies without one failure, stack or secret',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     const statuses = new Map<number, number>()
     const send = async ({ path, caller, body }: Sent) => {

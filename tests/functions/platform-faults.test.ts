@@ -1,6 +1,6 @@
 // What becomes of a run when the platform misbehaves? It ends with a reason, and deletes nothing.
 import { createClient } from '@supabase/supabase-js'
-import { beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Fault } from '../../scripts/simulators/parts/faults.ts'
 import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import {
@@ -15,6 +15,7 @@ import { useFunctions } from '../support/functions.ts'
 import { forgetThrottling, letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
 import { testEnvironment } from '../support/environment.ts'
+import { sharedStack } from '../support/shared-stack.ts'
 
 const functions = useFunctions()
 const { call, database } = functions
@@ -225,7 +226,7 @@ describe('a fault that passes', () => {
 
 /** Asks for a sync once more, in this process, and answers what the engine called in the database. */
 async function callsOfStartRun(integrationId: string): Promise<string[]> {
-  const { url, secretKey } = inject('stack')
+  const { url, secretKey } = sharedStack
   const db = dataApiDatabase(createClient(url, secretKey, { auth: { persistSession: false } }))
   const calls: string[] = []
   const counted: Database = {

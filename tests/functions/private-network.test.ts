@@ -46,10 +46,37 @@ it.each([
   expect(feed.requests).toEqual([])
 })
 
+const registerEndpoint = (url: string) =>
+  call(team.manager, '/webhooks/create', { organization_id: team.organizationId, url })
+
+it.each([
+  'https://127.0.0.1/hook',
+  'https://localhost/hook',
+  'https://2130706433/hook',
+  'https://0177.0.0.1/hook',
+  'https://[::1]/hook',
+  'https://[64:ff9b::7f00:1]/hook',
+  'https://169.254.169.254/latest/meta-data/',
+  'https://10.0.0.1/hook',
+])('sends no webhooks to %s, but to a public address', async (url) => {
+  const refused = await registerEndpoint(url)
+  const accepted = await registerEndpoint('https://1.1.1.1/hook')
+
+  expect(refused).toMatchObject({ status: 400, body: { code: 'private_network_refused' } })
+  expect(accepted.status).toBe(200)
+})
+
+it('takes an address without encryption for this machine only, where the local setting says so', async () => {
+  const answer = await registerEndpoint('http://127.0.0.1:4/hook')
+
+  expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_endpoint' } })
+})
+
 it('calls it where the local setting says so', async () => {
   await remote.setFunctionsEnv({ PLUGBOARD_ALLOW_PRIVATE_NETWORKS: 'true' })
 
   const answer = await connectFeed(feed.url)
 
   expect(answer.status).toBe(200)
+  expect((await registerEndpoint('http://127.0.0.1:4/hook')).status).toBe(200)
 })

@@ -1,5 +1,5 @@
 // What if things happen to an integration while its run is under way?
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { betweenPages } from '../support/between-pages.ts'
 import { liveProducts, soundCatalog } from '../support/compare-catalog.ts'
@@ -7,6 +7,7 @@ import { endedRun } from '../support/ended-run.ts'
 import { type SyncAnswer, useFunctions } from '../support/functions.ts'
 import { letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
+import { nobodyIsRung, workersAreRung } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 const { call, database } = functions
@@ -19,6 +20,7 @@ beforeEach(async () => {
   id = (await functions.connect(team.manager, team.organizationId, store)).id
   store.control.clear()
 })
+afterEach(() => workersAreRung(database))
 
 const whileRunning = (
   work: () => unknown,
@@ -62,12 +64,14 @@ describe('a run under way', () => {
   })
 
   it('goes on with new credentials when they are saved', async () => {
+    await nobodyIsRung(database) // the next worker might be done before the answer is
     const answer = await whileRunning(() =>
       call(team.manager, '/integrations/update', {
         integration_id: id,
         credentials: store.credentials.v2,
       })
     )
+    await workersAreRung(database)
     await letTimePass(functions, answer.body.sync_log_id)
     const log = await endedRun(database, answer.body.sync_log_id)
 
@@ -78,10 +82,7 @@ describe('a run under way', () => {
 
   it('is answered as not found when its organization is deleted', async () => {
     const answer = await whileRunning(() =>
-      database.actAs(
-        team.owner,
-        (sql) => sql`delete from public.organizations where id = ${team.organizationId}`,
-      )
+      database.admin`delete from public.organizations where id = ${team.organizationId}`
     )
 
     expect(answer).toMatchObject({ status: 404, body: { code: 'integration_not_found' } })
@@ -94,7 +95,10 @@ describe('a run under way', () => {
     const first = await whileRunning(async () => {
       const before = await streamLock()
       joined = functions.sync(team.owner, id, { mode: 'incremental' })
-      await vi.waitFor(async () => expect(await streamLock()).not.toBe(before), { interval: 5 })
+      await vi.waitFor(async () => expect(await streamLock()).not.toBe(before), {
+        interval: 5,
+        timeout: 10_000,
+      })
     })
     const second = await joined
 
@@ -112,7 +116,10 @@ describe('a run under way', () => {
     const delta = await whileRunning(
       async () => {
         full = functions.sync(team.owner, id, { mode: 'full' })
-        await vi.waitFor(async () => expect(await runsOf(id)).toHaveLength(3), { interval: 5 })
+        await vi.waitFor(async () => expect(await runsOf(id)).toHaveLength(3), {
+          interval: 5,
+          timeout: 10_000,
+        })
       },
       () => functions.sync(team.manager, id, { mode: 'incremental' }),
     )

@@ -1,9 +1,12 @@
 // What do existing front ends get from sync-products?
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { liveProducts, productRequests, soundCatalog } from '../support/compare-catalog.ts'
 import { endedRun, readLog } from '../support/ended-run.ts'
+import { expectEventsToFit } from '../support/event-catalog.ts'
 import { useFunctions } from '../support/functions.ts'
+import { letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
+import { nobodyIsRung, workersAreRung } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 const { call, database } = functions
@@ -11,6 +14,8 @@ let team: Team
 beforeAll(async () => {
   team = await createTeam(database)
 })
+afterEach(() => workersAreRung(database))
+afterAll(() => expectEventsToFit(database))
 
 async function connectedStore(options: Parameters<typeof functions.openStore>[0] = {}) {
   const store = await functions.openStore(options)
@@ -29,7 +34,17 @@ describe('the answer', () => {
     expect(answer.body).toEqual({
       success: true,
       sync_log_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
-      stats: { fetched: 120, created: 120, updated: 0, unchanged: 0, deleted: 0, errors: 0 },
+      stats: {
+        fetched: 120,
+        created: 120,
+        updated: 0,
+        unchanged: 0,
+        deleted: 0,
+        errors: 0,
+        pushed: 0,
+        conflicts: 0,
+        failed: 0,
+      },
       status: 'success',
     })
     expect(await liveProducts(database, integration.id)).toEqual(soundCatalog(store))
@@ -87,12 +102,15 @@ describe('the answer', () => {
   })
 
   it('is 202 and running for a catalog of more than one slice, which then ends by itself', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const { store, integration } = await connectedStore({ products: 10_120, recordSize: 'compact' })
+    await nobodyIsRung(database) // the next worker might be done before the answer is
 
     const { status, body } = await functions.syncProducts(team.manager, integration.id)
     const atAnswer = await readLog(database, body.sync_log_id)
+    await workersAreRung(database)
+    await letTimePass(functions, body.sync_log_id)
     const log = await endedRun(database, body.sync_log_id)
 
     expect(status).toBe(202)

@@ -1,10 +1,14 @@
 // How does a test stop a worker exactly at one of its commits? A deferred trigger on the queue of runs
 // fires within COMMIT, and waits there for a lock that the test holds.
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { vi } from 'vitest'
+import { openPool } from '../../scripts/stack/pool.ts'
 import { answering } from './answering.ts'
 
-/** One commit of a run, named by what it did: `claim`, `batch 2`, `absent 1`, `finish`, `release`, `restart`. */
+/**
+ * One commit of a run, named by what it did: `claim`, `batch 2`, `absent 1`, `finish`, `release`, `restart`; of a push
+ * `intent update`, `save update`, and so for `create` and `delete`.
+ */
 export type CommitLabel = string
 
 export type CommitGate = {
@@ -14,7 +18,7 @@ export type CommitGate = {
   reached(): Promise<void>
   /** Lets what waits commit, or undoes it as the loss of its connection would; resolves when that is done. */
   open(outcome?: 'commit' | 'roll back'): Promise<void>
-  /** What a run has committed, in order. */
+  /** What a run has committed, in order; not what it pushed. */
   commits(syncLogId: string): Promise<CommitLabel[]>
 }
 
@@ -22,7 +26,7 @@ const LOCK = 20_260_101
 
 /** Installs the trigger and answers the gate; nothing waits yet. */
 export async function installCommitGate(adminDbUrl: string): Promise<CommitGate> {
-  const admin = postgres(adminDbUrl, { max: 2, idle_timeout: 2, onnotice: () => {} })
+  const admin = openPool(adminDbUrl, { max: 2, idle_timeout: 2 })
   await admin.unsafe(INSTALL)
   let lock: postgres.Sql | null = null
 
@@ -37,7 +41,8 @@ export async function installCommitGate(adminDbUrl: string): Promise<CommitGate>
   return {
     async close(label) {
       await answering(admin)
-      lock = postgres(adminDbUrl, { max: 1, onnotice: () => {} })
+      await lock?.end({ timeout: 1 }) // of a test that failed before it opened
+      lock = openPool(adminDbUrl, { max: 1 })
       await lock`select pg_advisory_lock(${LOCK})`
       await admin`update faults.gate set label = ${label}`
     },
@@ -99,4 +104,21 @@ const INSTALL = `
   $$;
   create constraint trigger pass_the_gate after update or delete on private.sync_runs
     deferrable initially deferred for each row execute function faults.pass();
+
+  create function faults.pass_change() returns trigger language plpgsql security definer set search_path = '' as $$
+  declare
+    done text := case
+      when tg_op = 'DELETE' then 'save ' || old.operation
+      when old.sending_at is null and new.sending_at is not null then 'intent ' || new.operation
+      when old.sending_at is not null and new.sending_at is null then 'save ' || old.operation
+    end;
+  begin
+    if exists (select 1 from faults.gate where gate.label = done) then
+      perform pg_catalog.pg_advisory_xact_lock_shared(${LOCK});
+    end if;
+    return null;
+  end;
+  $$;
+  create constraint trigger pass_the_gate after update or delete on private.outbound_changes
+    deferrable initially deferred for each row execute function faults.pass_change();
 `

@@ -1,7 +1,8 @@
 // Who is asking? Connections to the stack's Postgres as each kind of caller.
 import postgres from 'postgres'
-import { afterAll, inject } from 'vitest'
+import { afterAll } from 'vitest'
 import type { Person } from './people.ts'
+import { sharedStack } from './shared-stack.ts'
 
 /**
  * Callers as the Data API knows them: a signed-in person, nobody, the secret key, or `authenticated`:
@@ -29,7 +30,7 @@ export type TestDatabase = {
 
 /** Opens connections to the shared stack for one test file and closes them after it. */
 export function useDatabase(): TestDatabase {
-  const { dbUrl, adminDbUrl } = inject('stack')
+  const { dbUrl, adminDbUrl } = sharedStack
   const connect = (url: string, max: number) =>
     postgres(url, { max, onnotice: () => {}, prepare: false })
   const admin = connect(adminDbUrl, 2)

@@ -3,11 +3,19 @@ import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import type { Functions } from './functions.ts'
 import { createPerson, createTeam, type Person, type Team } from './people.ts'
 import { RETURN_URL } from './sign-in.ts'
+import { createEndpoint } from './webhook-endpoints.ts'
 
 /** A team with a connected store and an account that was signed in to, and a person who has nothing to do with them. */
 export type World = Team & {
   integrationId: string
   signedInId: string
+  /** Its webhooks are signed with a secret of its own. Paused. */
+  feedId: string
+  webhookEndpointId: string
+  appInstanceId: string
+  /** To be deleted, each once. */
+  spareEndpointIds: string[]
+  spareAppInstanceIds: string[]
   store: TreezSimulator
   stranger: Person
 }
@@ -17,13 +25,26 @@ export type Endpoint = {
   /** A request that is answered with 200, as often as it is sent. */
   body(world: World): Record<string, unknown>
   /** The field whose id decides who may call, and what an unknown one is called. */
-  owner: { field: 'integration_id' | 'organization_id'; code: string }
+  owner: {
+    field: 'integration_id' | 'organization_id' | 'endpoint_id' | 'app_instance_id'
+    code: string
+  }
 }
 
 const integration = { field: 'integration_id', code: 'integration_not_found' } as const
 
+const webhookEndpoint = { field: 'endpoint_id', code: 'webhook_endpoint_not_found' } as const
+
+const appInstance = { field: 'app_instance_id', code: 'app_instance_not_found' } as const
+
 /** Where the database rings for a worker; only with the worker token. */
-export const workerEndpoints = ['/sync/work', '/sync-images/work', '/integrations/work']
+export const workerEndpoints = [
+  '/sync/work',
+  '/sync-images/work',
+  '/integrations/work',
+  '/webhook-deliver/work',
+  '/webhook-receive/work',
+]
 
 export const endpoints: Endpoint[] = [
   {
@@ -112,11 +133,134 @@ export const endpoints: Endpoint[] = [
     owner: integration,
   },
   {
+    path: '/integrations/webhook',
+    body: ({ integrationId }) => ({ integration_id: integrationId }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/set-webhook-secret',
+    body: ({ feedId }) => ({
+      integration_id: feedId,
+      secret: 'whsec_dGhlIHNhbWUgc2VjcmV0IGVhY2ggdGltZSwgbG9uZw==',
+      overlap_hours: 1,
+    }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/rotate-webhook-path',
+    body: ({ integrationId }) => ({ integration_id: integrationId }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/replay-webhooks',
+    body: ({ integrationId }) => ({
+      integration_id: integrationId,
+      statuses: ['failed'],
+      from: '2026-01-01T00:00:00Z',
+      to: '2026-01-02T00:00:00Z',
+    }),
+    owner: integration,
+  },
+  {
     path: '/integrations/disconnect',
     body: ({ integrationId }) => ({ integration_id: integrationId, delete_data: false }),
     owner: integration,
   },
+  {
+    path: '/webhooks/create',
+    body: ({ organizationId }) => ({
+      organization_id: organizationId,
+      url: HOOK_URL,
+      description: 'The till',
+      event_types: ['order.*', 'sync.failed'],
+      filter: { field: 'data.stream', operator: 'eq', value: 'orders' },
+      headers: { 'x-till': '7' },
+      signatures: ['v1', 'v1a'],
+      hex_signature: true,
+      ordered_by_subject: true,
+      max_concurrency: 5,
+      rate_limit_per_second: 2.5,
+      retry_pauses_s: [5, 300],
+    }),
+    owner: { field: 'organization_id', code: 'organization_not_found' },
+  },
+  {
+    path: '/webhooks/update',
+    body: ({ webhookEndpointId }) => ({
+      endpoint_id: webhookEndpointId,
+      url: HOOK_URL,
+      description: 'The other till',
+      event_types: ['order.*'],
+      filter: { not: { field: 'data.stream', operator: 'eq', value: 'orders' } },
+      headers: { 'x-till': '8' },
+      signatures: ['v1'],
+      hex_signature: false,
+      ordered_by_subject: false,
+      max_concurrency: 6,
+      rate_limit_per_second: 3,
+      retry_pauses_s: [5],
+      paused: false,
+    }),
+    owner: webhookEndpoint,
+  },
+  {
+    path: '/webhooks/rotate-secret',
+    body: ({ webhookEndpointId }) => ({ endpoint_id: webhookEndpointId, overlap_hours: 1 }),
+    owner: webhookEndpoint,
+  },
+  {
+    path: '/webhooks/ping',
+    body: ({ webhookEndpointId }) => ({ endpoint_id: webhookEndpointId }),
+    owner: webhookEndpoint,
+  },
+  {
+    path: '/webhooks/replay',
+    body: ({ webhookEndpointId }) => ({
+      endpoint_id: webhookEndpointId,
+      event_ids: ['6b1f3a52-6f0e-4f7e-9d6a-0d5a3f6b7c11'],
+      what: 'failed',
+      since: '2026-11-01T00:00:00Z',
+      until: '2026-12-01T00:00:00+01:00',
+    }),
+    owner: webhookEndpoint,
+  },
+  {
+    path: '/webhooks/delete',
+    body: ({ spareEndpointIds }) => ({ endpoint_id: spareEndpointIds.pop() }),
+    owner: webhookEndpoint,
+  },
+  {
+    path: '/apps/create',
+    body: ({ organizationId }) => ({
+      organization_id: organizationId,
+      app: 'booking',
+      name: 'Bookings of the east',
+    }),
+    owner: { field: 'organization_id', code: 'organization_not_found' },
+  },
+  {
+    path: '/apps/update',
+    body: ({ appInstanceId }) => ({
+      app_instance_id: appInstanceId,
+      name: 'Bookings of the west',
+      enabled: true,
+    }),
+    owner: appInstance,
+  },
+  {
+    path: '/apps/rotate-secret',
+    body: ({ appInstanceId }) => ({ app_instance_id: appInstanceId, overlap_hours: 1 }),
+    owner: appInstance,
+  },
+  {
+    path: '/apps/delete',
+    body: ({ spareAppInstanceIds }) => ({ app_instance_id: spareAppInstanceIds.pop() }),
+    owner: appInstance,
+  },
 ]
+
+/** Nobody listens there. */
+const HOOK_URL = 'https://127.0.0.1:4/hook'
 
 /** Makes a world of its own, so that endpoints do not meet each other's changes. */
 export async function makeWorld(functions: Functions, store: TreezSimulator): Promise<World> {
@@ -145,6 +289,44 @@ export async function makeWorld(functions: Functions, store: TreezSimulator): Pr
   // left out of checks: there is no such account to ask
   await functions.database.owner`
     update public.integrations set status = 'pending' where id = ${signedIn.id}`
+  const feed = await functions.database.call<{ id: string }>(
+    'service_role',
+    'connect_integration',
+    {
+      p_organization_id: team.organizationId,
+      p_connector: 'json-feed',
+      p_external_account_id: 'https://feed.example/products',
+      p_name: 'Feed',
+      p_settings: { url: 'https://feed.example/products' },
+      p_credentials: {},
+    },
+  )
+  await functions.database.owner`
+    update public.integrations set status = 'paused' where id = ${feed.id}`
   const stranger = await createPerson(functions.database)
-  return { ...team, integrationId: id, signedInId: signedIn.id, store, stranger }
+  const { id: webhookEndpointId } = await createEndpoint(functions.database, HOOK_URL, {
+    organizationId: team.organizationId,
+    event_types: ['order.*'],
+  })
+  const spare = await functions.database.owner`
+    insert into public.app_webhooks (organization_id, url, event_types, status)
+    select ${team.organizationId}, ${HOOK_URL}, '{spare.none}', 'paused' from generate_series(1, 40)
+    returning id`
+  const instances = await functions.database.owner`
+    insert into public.app_instances (organization_id, app, name, status)
+    select ${team.organizationId}, 'booking', 'Bookings', 'disabled' from generate_series(0, 20)
+    returning id`
+  const [appInstanceId = '', ...spareAppInstanceIds] = instances.map(({ id }) => id as string)
+  return {
+    ...team,
+    integrationId: id,
+    signedInId: signedIn.id,
+    feedId: feed.id,
+    webhookEndpointId,
+    spareEndpointIds: spare.map((endpoint) => endpoint.id),
+    appInstanceId,
+    spareAppInstanceIds,
+    store,
+    stranger,
+  }
 }

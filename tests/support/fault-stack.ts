@@ -1,8 +1,9 @@
 // A stack that a fault test may break, and what must be true of it once the fault is over.
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import { randomUUID } from 'node:crypto'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { afterAll, expect, vi } from 'vitest'
+import { openPool } from '../../scripts/stack/pool.ts'
 import { type Stack, type StackOptions, startStack } from '../../scripts/stack/stack.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
 import type { Outside } from '../../supabase/functions/_shared/platform/outside.ts'
@@ -37,7 +38,7 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
     log: (line) => lines.push(line),
     ...options,
   })
-  const admin = postgres(stack.adminDbUrl, { max: 4, onnotice: () => {} })
+  const admin = openPool(stack.adminDbUrl, { max: 4 })
   afterAll(async () => {
     await admin.end({ timeout: 1 })
     await stack.stop()

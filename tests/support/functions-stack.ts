@@ -1,31 +1,35 @@
-// The stack of tests that call Edge Functions: everything runs, schedules only when a test asks, and
+// The stacks of tests that call Edge Functions: everything runs, schedules only when a test asks, and
 // Treez's address leads to the stores that tests open.
 import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
 import { AIRTABLE_CLIENT } from '../../scripts/simulators/airtable.ts'
 import { startStack } from '../../scripts/stack/stack.ts'
 import { startPlatformHost } from './platform-host.ts'
-import { RETURN_URLS } from './sign-in.ts'
-import { provideStack } from './shared-stack.ts'
+import { RETURN_URLS } from './return-urls.ts'
+import { shareStacks, type StartedStack } from './shared-stacks.ts'
 import { serveRemote } from './stack-remote.ts'
 import { startTreezHost } from './treez-host.ts'
 
-export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+export default (project: TestProject) => shareStacks(project, import.meta.url)
+
+/** Called in a process of its own. */
+export async function start(): Promise<StartedStack> {
   const lines: string[] = []
   const treez = await startTreezHost()
   const airtable = await startPlatformHost()
+  const functionsEnv = {
+    CONNECTOR_OVERRIDES: JSON.stringify({
+      treez: { baseUrl: treez.url },
+      airtable: { baseUrl: airtable.url },
+    }),
+    OAUTH_CLIENTS: JSON.stringify({ airtable: AIRTABLE_CLIENT }),
+    PLUGBOARD_RETURN_URLS: RETURN_URLS.join(','),
+  }
   const stack = await startStack({
     ephemeral: true,
     cron: false,
     envFile: null,
-    functionsEnv: {
-      CONNECTOR_OVERRIDES: JSON.stringify({
-        treez: { baseUrl: treez.url },
-        airtable: { baseUrl: airtable.url },
-      }),
-      OAUTH_CLIENTS: JSON.stringify({ airtable: AIRTABLE_CLIENT }),
-      PLUGBOARD_RETURN_URLS: RETURN_URLS.join(','),
-    },
+    functionsEnv,
     log: (line) => lines.push(line),
   })
   await hurry(stack.adminDbUrl)
@@ -35,18 +39,21 @@ export default async function setUp(project: TestProject): Promise<() => Promise
       return Promise.resolve(airtable.leadTo(origin))
     },
     addStore: (dispensary, origin) => Promise.resolve(treez.addStore(dispensary, origin)),
-    setFunctionsEnv: (extra) => stack.functions.setEnv(extra),
+    // what an earlier file set and this one does not is as it was at the start
+    setFunctionsEnv: (extra) => stack.functions.setEnv({ ...functionsEnv, ...extra }),
     runCron: (jobName) => stack.cron.run(jobName),
     signToken: (claims) => stack.signToken(claims),
     readLog: () => Promise.resolve(lines),
   })
-  provideStack(project, stack)
-  project.provide('stackRemote', remote.url)
-  return async () => {
-    await remote.stop()
-    await stack.stop()
-    await treez.stop()
-    await airtable.stop()
+  return {
+    stack,
+    remote: remote.url,
+    async stop() {
+      await remote.stop()
+      await stack.stop()
+      await treez.stop()
+      await airtable.stop()
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 // How does a test call the functions? Callers, stores to connect, and answers that may not tell a secret.
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
-import { afterAll, inject } from 'vitest'
+import { afterAll, beforeEach } from 'vitest'
 import {
   startTreezSimulator,
   type TreezSimulator,
@@ -10,12 +10,17 @@ import {
   COMMON_ERRORS,
   type Contract,
 } from '../../supabase/functions/_shared/contracts/contract.ts'
+import * as apps from '../../supabase/functions/_shared/contracts/apps.ts'
 import * as images from '../../supabase/functions/_shared/contracts/images.ts'
 import * as integrations from '../../supabase/functions/_shared/contracts/integrations.ts'
 import * as syncs from '../../supabase/functions/_shared/contracts/sync.ts'
+import * as deliveries from '../../supabase/functions/_shared/contracts/webhook-deliveries.ts'
+import * as webhookEvents from '../../supabase/functions/_shared/contracts/webhook-events.ts'
+import * as webhooks from '../../supabase/functions/_shared/contracts/webhooks.ts'
 import type { Problem } from '../../supabase/functions/_shared/platform/errors.ts'
 import { type TestDatabase, useDatabase } from './database.ts'
 import type { Person } from './people.ts'
+import { sharedRemote, sharedStack } from './shared-stack.ts'
 import { connectRemote, type StackRemote } from './stack-remote.ts'
 
 /** A signed-in person, the secret key, a page that is not signed in, or any headers. */
@@ -36,7 +41,15 @@ function isContract(value: unknown): value is Contract {
 
 /** What each endpoint may answer beyond the common errors, by its path. */
 const errorsByPath = new Map(
-  Object.values<unknown>({ ...images, ...integrations, ...syncs })
+  Object.values<unknown>({
+    ...apps,
+    ...deliveries,
+    ...images,
+    ...integrations,
+    ...syncs,
+    ...webhookEvents,
+    ...webhooks,
+  })
     .filter(isContract)
     .map(({ path, errors }): [string, readonly string[]] => [path, errors]),
 )
@@ -81,12 +94,14 @@ export type Functions = {
  * functions have logged: a secret, an internal error or an uncaught one fails the file.
  */
 export function useFunctions(): Functions {
-  const { functionsUrl, publishableKey, secretKey } = inject('stack')
-  const remote = connectRemote(inject('stackRemote'))
+  const { functionsUrl, publishableKey, secretKey } = sharedStack
+  const remote = connectRemote(sharedRemote())
   const database = useDatabase()
   const secrets = new Set([secretKey])
   const tokens = new Map<string, Promise<string>>()
   const stores: TreezSimulator[] = []
+  // what calls of an earlier test came to: simulated accounts have the same ids
+  beforeEach(() => database.admin`delete from private.request_budgets`)
   afterAll(async () => {
     await Promise.all(stores.map((store) => store.stop()))
     const held = await database.admin<{ secret: string }[]>`

@@ -25,25 +25,33 @@ export const sampleStore = 'sample-store'
 export const sampleFeed = 'sample-feed'
 /** Reads every stream there is. */
 export const sampleSuite = 'sample-suite'
+/** Reads and takes contacts, deletions too; takes products, and neither shows nor deletes them. */
+export const sampleCrm = 'sample-crm'
 
 async function ensureSampleConnectors({ owner: sql }: TestDatabase): Promise<void> {
+  const read = (names: string[], incremental = true): object[] =>
+    names.map((name) => ({ name, direction: 'pull', incremental, detects_deletes: true }))
+  const push = { columns: [], deletes: true, key: 'email' }
   const connectors = [
-    { slug: sampleStore, incremental: true, streams: ['products'] },
-    { slug: sampleFeed, incremental: false, streams: ['products'] },
-    { slug: sampleSuite, incremental: true, streams: Object.keys(STREAMS) },
+    { slug: sampleStore, streams: read(['products']) },
+    { slug: sampleFeed, streams: read(['products'], false) },
+    { slug: sampleSuite, streams: read(Object.keys(STREAMS)) },
+    {
+      slug: sampleCrm,
+      streams: [
+        { ...read(['contacts'])[0], direction: 'both', push },
+        { ...read(['products'])[0], direction: 'push', push: { ...push, deletes: false } },
+      ],
+    },
   ]
-  for (const { slug, incremental, streams } of connectors) {
+  for (const { slug, streams } of connectors) {
     await sql`
       insert into public.connectors (
         slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, streams
       )
       values (
         ${slug}, ${slug}, 'For tests.', 'pos', 'https://example.com', '{api_key}', '{"type": "object"}', '{"type": "object"}',
-        ${
-      sql.json(
-        streams.map((name) => ({ name, direction: 'in', incremental, detects_deletes: true })),
-      )
-    }
+        ${sql.json(streams as never)}
       )
       on conflict do nothing`
   }
@@ -60,10 +68,14 @@ export async function connectIntegration(
     credentials?: Record<string, unknown>
     syncIntervalMinutes?: number
     actorId?: string
+    /** What this account lets us write, by stream. */
+    pushColumns?: Record<string, string[]>
+    /** Its owner signed in to our app, as every platform with such an app has it. */
+    signedIn?: boolean
   } = {},
 ): Promise<IntegrationRow> {
   await ensureSampleConnectors(database)
-  return await database.call<IntegrationRow>('service_role', 'connect_integration', {
+  const integration = await database.call<IntegrationRow>('service_role', 'connect_integration', {
     p_organization_id: organizationId,
     p_connector: options.connector ?? sampleStore,
     p_external_account_id: options.account ?? randomUUID(),
@@ -72,7 +84,15 @@ export async function connectIntegration(
     p_credentials: options.credentials ?? { api_key: randomUUID() },
     p_sync_interval_minutes: options.syncIntervalMinutes ?? null,
     p_actor_id: options.actorId ?? null,
+    p_push_columns: options.pushColumns ?? {},
   })
+  if (options.signedIn) await keepGrant(database, integration.id)
+  return integration
+}
+
+/** As if the account had been connected by a sign-in. */
+export async function keepGrant({ owner }: TestDatabase, integrationId: string): Promise<void> {
+  await owner`insert into private.oauth_grants (integration_id) values (${integrationId})`
 }
 
 /** An integration in an organization of its own, for tests in which nobody else takes part. */

@@ -90,7 +90,12 @@ export function pagedConnector(options: PagedOptions): Connector {
 
 /** Makes the connector known to the database, as a migration would. */
 export async function registerPaged({ admin }: Pick<FaultStack, 'admin'>): Promise<void> {
-  const streams = [{ name: 'products', direction: 'in', incremental: true, detects_deletes: true }]
+  const streams = [{
+    name: 'products',
+    direction: 'pull',
+    incremental: true,
+    detects_deletes: true,
+  }]
   await admin`
     insert into public.connectors (
       slug, name, description, category, docs_url, auth_types, settings_schema, credentials_schema, streams

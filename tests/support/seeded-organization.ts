@@ -5,15 +5,18 @@ import {
 } from '../../supabase/functions/_shared/connectors/vocabulary/streams.ts'
 import type { TestDatabase } from './database.ts'
 import { connectIntegration, type IntegrationRow } from './integrations.ts'
+import { registerAppInstance } from './app-instances.ts'
 import { createTeam, type Team } from './people.ts'
 import { applyRecords, streamRecord } from './stream-records.ts'
+import { createEndpoint } from './webhook-endpoints.ts'
 import { finishRun, openRun, product, writePage } from './sync-runs.ts'
+import { receiveWebhook } from './webhook-events.ts'
 
 export type SeededOrganization = Team & { integration: IntegrationRow; syncLogId: string }
 
 /**
  * Makes a team, an integration, a finished run with a product and a refused record, a record of every other
- * stream, a stored image and an invitation.
+ * stream, a conflict, a stored image, a webhook that came in, a business app, an invitation, and an event that was sent to a webhook endpoint.
  */
 export async function seedOrganization(database: TestDatabase): Promise<SeededOrganization> {
   const team = await createTeam(database)
@@ -24,6 +27,12 @@ export async function seedOrganization(database: TestDatabase): Promise<SeededOr
   })
   await finishRun(database, run, 'partial')
   await keepImage(database, team.organizationId)
+  await keepConflict(database, team.organizationId, integration.id)
+  await receiveWebhook(database, { integrationId: integration.id })
+  await registerAppInstance(database, team.organizationId)
+  await database.owner`
+    insert into public.webhook_subscriptions (integration_id, organization_id, name)
+    values (${integration.id}, ${team.organizationId}, 'seeded')`
   for (const stream of Object.keys(STREAMS) as StreamName[]) {
     if (stream !== 'products') {
       await applyRecords(database, integration.id, stream, [streamRecord(stream, 'seeded')])
@@ -34,7 +43,44 @@ export async function seedOrganization(database: TestDatabase): Promise<SeededOr
     email: `invited-to-${team.organizationId}@example.com`,
     role: 'member',
   })
+  await sendEvent(database, team)
   return { ...team, integration, syncLogId: run.sync_log_id }
+}
+
+async function sendEvent(database: TestDatabase, { organizationId, owner }: Team): Promise<void> {
+  await createEndpoint(database, 'https://hooks.example/in', {
+    organizationId,
+    event_types: ['seeded.*'],
+  })
+  await database.call(owner, 'emit_event', {
+    p_organization_id: organizationId,
+    p_type: 'seeded.event',
+    p_data: { seeded: true },
+  })
+  await database.owner`
+    with sent as (
+      delete from private.webhook_queue as queued using public.app_webhooks as endpoint
+      where endpoint.id = queued.endpoint_id and endpoint.organization_id = ${organizationId}
+      returning queued.*
+    ), attempted as (
+      insert into public.webhook_attempts (organization_id, endpoint_id, event_id, attempt_number, outcome, finished_at)
+      select ${organizationId}, endpoint_id, event_id, 1, 'succeeded', clock_timestamp() from sent
+    )
+    update public.webhook_deliveries as delivery
+    set status = 'succeeded', finished_at = clock_timestamp(), next_attempt_at = null, attempt_count = 1
+    from sent where delivery.endpoint_id = sent.endpoint_id and delivery.event_id = sent.event_id`
+}
+
+async function keepConflict(
+  { owner }: TestDatabase,
+  organizationId: string,
+  integrationId: string,
+): Promise<void> {
+  await owner`
+    insert into public.sync_conflicts (organization_id, integration_id, stream, record_id, source_id, kind,
+      local_changed_at, remote_changed_at, policy, decision)
+    values (${organizationId}, ${integrationId}, 'contacts', gen_random_uuid(), 'seeded', 'both_changed', now(), now(),
+      'remote_wins', 'remote')`
 }
 
 async function keepImage({ owner }: TestDatabase, organizationId: string): Promise<void> {

@@ -1,30 +1,19 @@
-// What does a test see of the stack that its project shares? Addresses and keys, from `inject('stack')`.
-import type { TestProject } from 'vitest/node'
-import { type Stack, type StackOptions, startStack } from '../../scripts/stack/stack.ts'
+// Which stack may a test file use? Its worker's, which no other file uses meanwhile.
+import { inject } from 'vitest'
+import type { SharedStack } from './shared-stacks.ts'
 
-export type SharedStack = Pick<
-  Stack,
-  'url' | 'functionsUrl' | 'dbUrl' | 'adminDbUrl' | 'publishableKey' | 'secretKey'
->
+// Vitest numbers the workers from 1; no two that are at work have the same number.
+const response = await fetch(inject('sharedStacks'), {
+  method: 'POST',
+  body: process.env['VITEST_POOL_ID'] ?? '',
+})
+if (!response.ok) throw new Error(`the stack did not start: ${await response.text()}`)
+const { stack, remote }: SharedStack = await response.json()
 
-declare module 'vitest' {
-  export interface ProvidedContext {
-    stack: SharedStack
-  }
-}
+export const sharedStack = stack
 
-/** Brings up one ephemeral stack for a project and answers what takes it down again. */
-export async function shareStack(
-  project: TestProject,
-  options: StackOptions,
-): Promise<() => Promise<void>> {
-  const stack = await startStack({ ephemeral: true, cron: false, envFile: null, ...options })
-  provideStack(project, stack)
-  return () => stack.stop()
-}
-
-/** Makes a stack what `inject('stack')` answers in a project's tests. */
-export function provideStack(project: TestProject, stack: SharedStack): void {
-  const { url, functionsUrl, dbUrl, adminDbUrl, publishableKey, secretKey } = stack
-  project.provide('stack', { url, functionsUrl, dbUrl, adminDbUrl, publishableKey, secretKey })
+/** Where this stack's remote is. */
+export function sharedRemote(): string {
+  if (remote === null) throw new Error('the stacks of this project have no remote')
+  return remote
 }

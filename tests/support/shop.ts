@@ -1,9 +1,9 @@
 // How does a person use Plugboard? Signed up through the real Auth, with the client library in hand.
 import { randomUUID } from 'node:crypto'
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
-import { inject } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { createPlugboard, type Integration, type Plugboard, type Result } from '../../src/index.ts'
+import { sharedStack } from './shared-stack.ts'
 
 export type Shop = {
   supabase: SupabaseClient
@@ -24,7 +24,7 @@ type SyncOutcome = Awaited<ReturnType<Plugboard['syncs']['get']>> extends Result
 
 /** Signs somebody up who opens an organization. */
 export async function openShop(name = 'Green Leaf'): Promise<Shop> {
-  const { url, publishableKey } = inject('stack')
+  const { url, publishableKey } = sharedStack
   const supabase = createClient(url, publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   })

@@ -1,4 +1,5 @@
 // How does a test sign in at a platform? A browser that follows every redirect, and presses Allow or Deny.
+import { randomBytes } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import {
   type AirtableSimulator,
@@ -14,21 +15,21 @@ import {
 import type { Authorization } from '../../supabase/functions/_shared/contracts/integrations.ts'
 import type { FunctionCaller, Functions } from './functions.ts'
 
-/** What the functions of the shared stack allow. */
-export const RETURN_URLS = [
-  'https://app.example.com/settings',
-  'http://127.0.0.1:3999',
-  'http://127.0.0.1:3000/integrations', // the demo's
-]
 /** The app's own page. Nobody listens there: where a browser lands is only noted. */
 export const RETURN_URL = 'http://127.0.0.1:3999/integrations?tab=2'
 
-/** Opens a simulated Airtable for one test, where the functions look for Airtable. */
+/** Opens a simulated Airtable for one test, with a base of its own, where the functions look for Airtable. */
 export async function openAirtable(
   functions: Functions,
   options: AirtableSimulatorOptions = {},
 ): Promise<AirtableSimulator> {
-  const airtable = await startAirtableSimulator({ people: 30, items: 5, ...options })
+  const airtable = await startAirtableSimulator({
+    // what an earlier test's calls came to is kept by base
+    baseId: `app${randomBytes(7).toString('hex')}`,
+    people: 30,
+    items: 5,
+    ...options,
+  })
   onTestFinished(() => airtable.stop())
   await functions.remote.leadTo('airtable', airtable.url)
   return airtable

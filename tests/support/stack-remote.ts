@@ -17,12 +17,6 @@ export type StackRemote = {
   readLog(): Promise<string[]>
 }
 
-declare module 'vitest' {
-  export interface ProvidedContext {
-    stackRemote: string
-  }
-}
-
 /** Serves the remote on 127.0.0.1. */
 export async function serveRemote(
   remote: StackRemote,

@@ -15,6 +15,9 @@ export type SyncLogRow = {
   unchanged_count: number
   deleted_count: number
   error_count: number
+  pushed_count: number
+  conflict_count: number
+  failed_count: number
   error: { code: string; message: string; next: string } | null
   requested_by: string | null
   attempt_count: number
@@ -97,7 +100,7 @@ export function startSync(
   integrationId: string,
   options: {
     type?: 'manual' | 'scheduled' | 'webhook'
-    mode?: 'full' | 'incremental'
+    mode?: 'full' | 'incremental' | 'push'
     allowMassDelete?: boolean
     requestedBy?: string
     stream?: string

@@ -17,7 +17,8 @@ export async function startCaller(setup: CallerSetup): Promise<Caller> {
     env: {
       ...process.env,
       CALLER: JSON.stringify(setup),
-      NODE_COMPILE_CACHE: join(tmpdir(), 'plugboard-callers'), // half of what a start costs
+      // half of what a start costs
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(tmpdir(), 'plugboard-callers'),
     },
     execArgv: ['--max-old-space-size=64'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -48,6 +48,7 @@ export const acmeStore = defineConnector({
         size: 100,
       },
       incremental: { param: 'updated_since', overlapSeconds: 60 },
+      // where local changes go out too, `push` comes here: see "What goes out" in README.md
       id: 'id',
       record: Product,
       toRecord: (product) => ({

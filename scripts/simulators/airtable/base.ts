@@ -6,13 +6,25 @@ export type Field = { id: string; name: string; type: string }
 export type Table = { id: string; name: string; fields: Field[]; rows: Map<string, FormulaRow> }
 export type WireRow = { id: string; createdTime: string; fields: Record<string, unknown> }
 
+/** What a webhook would tell; `table` and `row` are ids. */
+export type Change = {
+  at: string
+  table: string
+  row: string
+  kind: 'created' | 'changed' | 'destroyed'
+  by: 'person' | 'api'
+}
+
 export type Base = {
   id: string
   tables: Table[]
+  /** Since the base was filled, oldest first. */
+  changes: Change[]
   /** By id or name. */
   find(table: string): Table | undefined
-  create(table: Table, fields: Record<string, unknown>): FormulaRow
-  change(row: FormulaRow, fields: Record<string, unknown>): void
+  create(table: Table, fields: Record<string, unknown>, by?: Change['by']): FormulaRow
+  change(row: FormulaRow, fields: Record<string, unknown>, by?: Change['by']): void
+  remove(table: Table, id: string, by?: Change['by']): void
   /** As the API shows it: empty cells left out, computed ones computed, keyed by name or id. */
   show(table: Table, row: FormulaRow, byId?: boolean): WireRow
 }
@@ -23,6 +35,8 @@ export type BaseOptions = {
   people: number
   items: number
   now: () => Date
+  /** After each change since the base was filled. */
+  told?(change: Change): void
 }
 
 const PEOPLE = [
@@ -43,14 +57,22 @@ const INVENTORY = [
   ['In stock', 'checkbox'],
 ] as const
 
-export function createBase({ id, seed, people, items, now }: BaseOptions): Base {
+export function createBase({ id, seed, people, items, now, told }: BaseOptions): Base {
   const random = seededRandom(seed)
   const tables = [table(random, 'People', PEOPLE), table(random, 'Inventory', INVENTORY)]
+  const changes: Change[] = []
+  let isFilled = false
+  const note = (kind: Change['kind'], table: string, row: string, by: Change['by'] = 'person') => {
+    const change: Change = { at: now().toISOString(), table, row, kind, by }
+    changes.push(change)
+    if (isFilled) told?.(change)
+  }
   const base: Base = {
     id,
     tables,
+    changes,
     find: (wanted) => tables.find(({ id, name }) => id === wanted || name === wanted),
-    create(table, fields) {
+    create(table, fields, by) {
       const row = {
         id: airtableId(random, 'rec'),
         created_at: now().toISOString(),
@@ -58,11 +80,17 @@ export function createBase({ id, seed, people, items, now }: BaseOptions): Base 
         fields: nonEmpty(fields),
       }
       table.rows.set(row.id, row)
+      note('created', table.id, row.id, by)
       return row
     },
-    change(row, fields) {
+    change(row, fields, by) {
       row.fields = nonEmpty({ ...row.fields, ...fields })
       row.modified_at = now().toISOString()
+      note('changed', tables.find(({ rows }) => rows.has(row.id))!.id, row.id, by)
+    },
+    remove(table, id, by) {
+      table.rows.delete(id)
+      note('destroyed', table.id, id, by)
     },
     show: (table, row, byId = false) => ({
       id: row.id,
@@ -81,6 +109,8 @@ export function createBase({ id, seed, people, items, now }: BaseOptions): Base 
   for (const row of tables.flatMap(({ rows }) => [...rows.values()])) {
     row.created_at = new Date(now().getTime() - random.between(30, 300) * 86_400_000).toISOString()
   }
+  changes.length = 0
+  isFilled = true
   return base
 }
 

@@ -106,6 +106,8 @@ const FUNCTIONS: Record<string, (row: FormulaRow, inputs: Value[]) => Value> = {
   RECORD_ID: (row) => row.id,
   CREATED_TIME: (row) => new Date(row.created_at),
   LAST_MODIFIED_TIME: (row) => row.modified_at === null ? null : new Date(row.modified_at),
+  LOWER: (_, [text]) => String(text ?? '').toLowerCase(),
+  TRIM: (_, [text]) => String(text ?? '').trim(),
   DATETIME_PARSE: (_, [text]) => timeOf(text),
   IS_AFTER: (_, [left, right]) => ordered(left, right, (a, b) => a > b),
   IS_BEFORE: (_, [left, right]) => ordered(left, right, (a, b) => a < b),

@@ -5,13 +5,17 @@ import { type Base, nonEmpty, type Table } from './base.ts'
 import type { BaseLimit } from './base-limit.ts'
 import { compileFormula, type FormulaRow } from './formula.ts'
 import type { Iterators } from './iterators.ts'
+import type { AirtableWebhooks } from './webhooks.ts'
 
 export type AirtableRoutes = {
   base: Base
   limit: BaseLimit
   iterators: Iterators
+  webhooks: AirtableWebhooks
   /** The scopes of a token; null for one that is not good. */
   scopesOf(token: string): readonly string[] | null
+  /** Whether it is from a sign-in at our app. */
+  isOfApp(token: string): boolean
 }
 
 const MOST_A_PAGE = 100
@@ -21,13 +25,14 @@ export function answerAirtable(request: SimulatorRequest, parts: AirtableRoutes)
   const { base, limit } = parts
   const [, version, ...path] = request.url.pathname.split('/').map(decodeURIComponent)
   if (version !== 'v0') return plain(404, 'NOT_FOUND')
-  const scopes = parts.scopesOf((request.headers['authorization'] ?? '').replace(/^Bearer /, ''))
+  const token = (request.headers['authorization'] ?? '').replace(/^Bearer /, '')
+  const scopes = parts.scopesOf(token)
   if (!scopes) return refuse(401, 'AUTHENTICATION_REQUIRED', 'Authentication required')
   const needs = (scope: string, answer: () => SimulatorAnswer) =>
     scopes.includes(scope) ? answer() : refuse(403, ...NOT_ALLOWED)
 
   if (path.join('/') === 'meta/whoami') return { body: { id: 'usrSIMULATED00000', scopes } }
-  const baseId = path[0] === 'meta' ? path[2] : path[0]
+  const baseId = path[0] === 'meta' ? path[2] : path[0] === 'bases' ? path[1] : path[0]
   if (baseId !== base.id) return refuse(403, ...NOT_ALLOWED)
   if (!limit.take()) {
     const message = 'Rate limit exceeded. Please try again later'
@@ -38,15 +43,22 @@ export function answerAirtable(request: SimulatorRequest, parts: AirtableRoutes)
       ? needs('schema.bases:read', () => ({ body: { tables: base.tables.map(schemaOf) } }))
       : plain(404, 'NOT_FOUND')
   }
+  if (path[0] === 'bases' && path[2] === 'webhooks') {
+    return needs(
+      'webhook:manage',
+      () => parts.webhooks.answer(request, path.slice(3), parts.isOfApp(token)),
+    )
+  }
   const table = base.find(path[1] ?? '')
   if (!table) return refuse(403, ...NOT_ALLOWED)
   switch (request.method) {
     case 'GET':
       return needs('data.records:read', () => list(request, table, parts))
+    case 'POST':
     case 'PATCH':
-      return needs('data.records:write', () => upsert(request, table, base))
+      return needs('data.records:write', () => write(request, table, base))
     case 'DELETE':
-      return needs('data.records:write', () => remove(request, table))
+      return needs('data.records:write', () => remove(request, table, base))
   }
   return plain(404, 'NOT_FOUND')
 }
@@ -81,48 +93,80 @@ function list(request: SimulatorRequest, table: Table, parts: AirtableRoutes): S
 function filtered(table: Table, formula: string | null): FormulaRow[] | null {
   const rows = [...table.rows.values()]
   if (formula === null) return rows
+  const byName = table.fields.reduce(
+    (text, { id, name }) => text.replaceAll(`{${id}}`, `{${name}}`),
+    formula,
+  )
   try {
-    return rows.filter(compileFormula(formula))
+    return rows.filter(compileFormula(byName))
   } catch {
     return null
   }
 }
 
-const Upsert = z.object({
-  performUpsert: z.object({ fieldsToMergeOn: z.array(z.string()).min(1).max(3) }),
-  records: z.array(z.object({ fields: z.record(z.string(), z.unknown()) })).min(1),
+const Write = z.object({
+  performUpsert: z.object({ fieldsToMergeOn: z.array(z.string()).min(1).max(3) }).optional(),
+  records: z.array(z.object({
+    id: z.string().optional(),
+    fields: z.record(z.string(), z.unknown()),
+  })).min(1),
   typecast: z.boolean().default(false),
+  returnFieldsByFieldId: z.boolean().default(false),
 })
 
-/** All of a call's rows or none. */
-function upsert(request: SimulatorRequest, table: Table, base: Base): SimulatorAnswer {
-  const parsed = Upsert.safeParse(jsonOf(request))
+/** All of a call's rows or none: made by POST, changed by PATCH with their ids, either by an upsert. */
+function write(request: SimulatorRequest, table: Table, base: Base): SimulatorAnswer {
+  const parsed = Write.safeParse(jsonOf(request))
   if (!parsed.success || parsed.data.records.length > MOST_A_WRITE) {
     return refuse(422, 'INVALID_RECORDS', 'You must provide an array of up to 10 record objects')
   }
-  const { performUpsert: { fieldsToMergeOn }, records, typecast } = parsed.data
+  const { performUpsert, records, typecast, returnFieldsByFieldId } = parsed.data
+  const nameOf = (field: string) => table.fields.find(({ id }) => id === field)?.name ?? field
   const plan: { fields: Record<string, unknown>; row: FormulaRow | undefined }[] = []
-  for (const { fields } of records) {
+  for (const { id, ...record } of records) {
+    const fields = Object.fromEntries(
+      Object.entries(record.fields).map(([field, value]) => [nameOf(field), value]),
+    )
     const trouble = cellTrouble(table, fields, typecast)
     if (trouble) return trouble
-    const keys = nonEmpty(fields) // empty matches nothing, not even empty
-    const matching = [...table.rows.values()].filter((row) =>
-      fieldsToMergeOn.every((name) => name in keys && row.fields[name] === keys[name])
-    )
-    if (matching.length > 1) {
-      return refuse(422, 'INVALID_VALUE_FOR_COLUMN', 'Cannot update more than one record by upsert')
+    let row: FormulaRow | undefined
+    if (performUpsert) {
+      const matching = matchingRows(table, performUpsert.fieldsToMergeOn.map(nameOf), fields)
+      if (matching.length > 1) {
+        return refuse(
+          422,
+          'INVALID_VALUE_FOR_COLUMN',
+          'Cannot update more than one record by upsert',
+        )
+      }
+      row = matching[0]
+    } else if (request.method === 'PATCH') {
+      row = table.rows.get(id ?? '')
+      if (!row) {
+        const message = `Record ID ${id} does not exist in this table`
+        return refuse(422, 'ROW_DOES_NOT_EXIST', message)
+      }
     }
-    plan.push({ fields, row: matching[0] })
+    plan.push({ fields, row })
   }
   const createdRecords: string[] = []
   const updatedRecords: string[] = []
   const written = plan.map(({ fields, row }) => {
-    if (row) base.change(row, fields)
-    const kept = row ?? base.create(table, fields)
+    if (row) base.change(row, fields, 'api')
+    const kept = row ?? base.create(table, fields, 'api')
     ;(row ? updatedRecords : createdRecords).push(kept.id)
-    return base.show(table, kept)
+    return base.show(table, kept, returnFieldsByFieldId)
   })
-  return { body: { records: written, createdRecords, updatedRecords } }
+  return {
+    body: { records: written, ...(performUpsert ? { createdRecords, updatedRecords } : {}) },
+  }
+}
+
+function matchingRows(table: Table, names: string[], fields: Record<string, unknown>) {
+  const keys = nonEmpty(fields) // empty matches nothing, not even empty
+  return [...table.rows.values()].filter((row) =>
+    names.every((name) => name in keys && row.fields[name] === keys[name])
+  )
 }
 
 /** Only what the tables of the simulator can tell: unknown fields, computed ones, text where a number belongs. */
@@ -150,7 +194,7 @@ function cellTrouble(
   return null
 }
 
-function remove(request: SimulatorRequest, table: Table): SimulatorAnswer {
+function remove(request: SimulatorRequest, table: Table, base: Base): SimulatorAnswer {
   const ids = request.url.searchParams.getAll('records[]')
   if (ids.length === 0 || ids.length > MOST_A_WRITE) {
     return refuse(422, 'INVALID_RECORDS', 'You must provide up to 10 record ids')
@@ -158,7 +202,7 @@ function remove(request: SimulatorRequest, table: Table): SimulatorAnswer {
   if (!ids.every((id) => table.rows.has(id))) {
     return refuse(404, 'MODEL_ID_NOT_FOUND', 'Record not found')
   }
-  for (const id of ids) table.rows.delete(id)
+  for (const id of ids) base.remove(table, id, 'api')
   return { body: { records: ids.map((id) => ({ id, deleted: true })) } }
 }
 

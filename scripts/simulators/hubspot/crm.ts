@@ -20,12 +20,26 @@ export type Crm = {
   archive(ids: readonly string[]): void
   /** The loser is archived and its id listed at the survivor. */
   merge(loser: string, survivor: string): void
+  /** The live contact that this one was merged into. */
+  survivorOf(id: string): HubSpotContact | undefined
 }
 
 export function createCrm(
-  { seed, contacts, now }: { seed: number; contacts: number; now(): number },
+  { seed, contacts, now, told = () => {} }: {
+    seed: number
+    contacts: number
+    now(): number
+    /** What an app's webhook would say. */
+    told?(type: string, id: string, more?: Record<string, unknown>): void
+  },
 ): Crm {
   const held = new Map<string, HubSpotContact>()
+  /** Ids by lowercased email, of whoever got it last: ten thousand are not searched for each of a hundred. */
+  const emails = new Map<string, string>()
+  const survivors = new Map<string, string>()
+  const noteEmail = ({ id, properties }: HubSpotContact) => {
+    if (properties.email) emails.set(properties.email.toLowerCase(), id)
+  }
   // above what a 32-bit number holds
   let nextId = 90_011_000_000n
   const iso = (ms: number) => new Date(ms).toISOString()
@@ -45,6 +59,7 @@ export function createCrm(
       },
     }
     held.set(id, contact)
+    noteEmail(contact)
     return contact
   }
   const of = (id: string) => {
@@ -58,10 +73,17 @@ export function createCrm(
       Object.assign(contact.properties, properties, {
         lastmodifieddate: iso(at?.getTime() ?? now()),
       })
+      noteEmail(contact)
+      for (const [propertyName, propertyValue] of Object.entries(properties)) {
+        told('contact.propertyChange', id, { propertyName, propertyValue })
+      }
     }
   }
   const archive: Crm['archive'] = (ids) => {
-    for (const id of ids) of(id).archivedAt = iso(now())
+    for (const id of ids) {
+      of(id).archivedAt = iso(now())
+      told('contact.deletion', id)
+    }
   }
 
   seededPeople(seed, contacts).forEach((person, index) => {
@@ -82,17 +104,30 @@ export function createCrm(
     list: (archived = false) =>
       [...held.values()].filter(({ archivedAt }) => (archivedAt !== null) === archived),
     find: (id) => held.get(id),
-    findByEmail: (email) =>
-      [...held.values()].find(({ archivedAt, properties }) =>
-        archivedAt === null && properties.email?.toLowerCase() === email.toLowerCase()
-      ),
-    add,
+    findByEmail(email) {
+      const wanted = email.toLowerCase()
+      const has = (contact: HubSpotContact | undefined) =>
+        contact?.archivedAt === null && contact.properties.email?.toLowerCase() === wanted
+      const id = emails.get(wanted)
+      if (id === undefined) return undefined
+      return has(held.get(id)) ? held.get(id) : [...held.values()].find(has)
+    },
+    add(properties) {
+      const contact = add(properties)
+      told('contact.creation', contact.id)
+      return contact
+    },
     change,
     archive,
     merge(loser, survivor) {
       const merged = of(survivor).properties.hs_merged_object_ids
       change([survivor], { hs_merged_object_ids: [...(merged ? [merged] : []), loser].join(';') })
       archive([loser])
+      survivors.set(loser, survivor)
+    },
+    survivorOf(id) {
+      const survivor = held.get(survivors.get(id) ?? '')
+      return survivor?.archivedAt === null ? survivor : undefined
     },
   }
 }

@@ -1,10 +1,11 @@
 // Which of HubSpot's addresses answer, and with what? Contacts of the CRM API v3.
 import { jsonOf, type SimulatorAnswer, type SimulatorRequest } from '../parts/http-server.ts'
 import type { WindowLimit } from '../parts/window-limit.ts'
+import { invalid, problem, shown, throttled } from './answers.ts'
+import { answerBatch } from './batches.ts'
 import type { Crm, HubSpotContact } from './crm.ts'
 
 const CONTACTS = '/crm/v3/objects/contacts'
-const DEFAULT_PROPERTIES = ['createdate', 'email', 'firstname', 'hs_object_id', 'lastmodifieddate']
 
 export type HubSpotRoutes = {
   crm: Crm
@@ -39,7 +40,8 @@ export function answerHubSpot(request: SimulatorRequest, parts: HubSpotRoutes): 
       },
     }
   }
-  const isWrite = route === `POST ${CONTACTS}/batch/upsert`
+  const [, batch] = /^POST .+\/batch\/(\w+)$/.exec(route) ?? []
+  const isWrite = batch !== undefined && batch !== 'read'
   if (!caller.scopes.includes(`crm.objects.contacts.${isWrite ? 'write' : 'read'}`)) {
     return problem(403, 'MISSING_SCOPES', 'This app hasn’t been granted all required scopes')
   }
@@ -50,8 +52,9 @@ export function answerHubSpot(request: SimulatorRequest, parts: HubSpotRoutes): 
       return parts.searchLimit.take(caller.hub) > 0
         ? throttled('SECONDLY')
         : searchContacts(request, parts)
-    case `POST ${CONTACTS}/batch/upsert`:
-      return upsertContacts(request, parts.crm)
+  }
+  if (batch !== undefined && route === `POST ${CONTACTS}/batch/${batch}`) {
+    return answerBatch(batch, request, parts.crm) ?? problem(404, 'OBJECT_NOT_FOUND', route)
   }
   return problem(404, 'OBJECT_NOT_FOUND', `Unable to find ${request.url.pathname}`)
 }
@@ -78,7 +81,7 @@ function listContacts({ url, fault }: SimulatorRequest, crm: Crm): SimulatorAnsw
   }
 }
 
-type Filter = { propertyName: string; operator: string; value: string }
+type Filter = { propertyName: string; operator: string; value?: string }
 type Sort = { propertyName: string; direction: string }
 type Search = {
   filterGroups?: { filters: Filter[] }[]
@@ -140,7 +143,7 @@ function valueOf({ properties }: HubSpotContact, name: string): number {
   return /^\d+$/.test(value) ? Number(value) : Date.parse(value)
 }
 
-function matches(contact: HubSpotContact, { propertyName, operator, value }: Filter): boolean {
+function matches(contact: HubSpotContact, { propertyName, operator, value = '' }: Filter): boolean {
   const held = valueOf(contact, propertyName)
   const wanted = /^\d+$/.test(value) ? Number(value) : Date.parse(value)
   switch (operator) {
@@ -154,79 +157,8 @@ function matches(contact: HubSpotContact, { propertyName, operator, value }: Fil
       return held < wanted
     case 'LTE':
       return held <= wanted
+    case 'NOT_HAS_PROPERTY':
+      return !contact.properties[propertyName]
   }
   return false
 }
-
-type Input = {
-  id: string
-  idProperty?: string
-  properties: Record<string, string>
-  objectWriteTraceId?: string
-}
-
-function upsertContacts(request: SimulatorRequest, crm: Crm): SimulatorAnswer {
-  const { inputs = [] } = jsonOf(request) as { inputs?: Input[] }
-  if (inputs.length > 100) return invalid('at most 100 inputs')
-  const ids = inputs.map(({ id }) => id.toLowerCase())
-  if (new Set(ids).size < ids.length) return invalid('Duplicate IDs found in batch input')
-  const results: unknown[] = []
-  const errors: unknown[] = []
-  for (const { id, properties, objectWriteTraceId } of inputs) {
-    if (properties.lifecyclestage === 'not-a-stage') {
-      errors.push({
-        status: 'error',
-        category: 'VALIDATION_ERROR',
-        message: `Property values were not valid: not-a-stage of ${id} is not an allowed option`,
-        context: { objectWriteTraceId: [objectWriteTraceId] },
-      })
-      continue
-    }
-    const held = crm.findByEmail(id)
-    if (held) crm.change([held.id], properties)
-    const contact = held ?? crm.add({ email: id, ...properties })
-    results.push({
-      ...shown(contact, Object.keys(properties)),
-      new: held === undefined,
-      objectWriteTraceId,
-    })
-  }
-  const done = { status: 'COMPLETE', results, startedAt: '', completedAt: '' }
-  return errors.length === 0
-    ? { status: 200, body: done }
-    : { status: 207, body: { ...done, numErrors: errors.length, errors } }
-}
-
-/** Only the properties that were asked for, besides the few that always come. */
-function shown({ id, properties, createdAt, archivedAt }: HubSpotContact, names: string[]) {
-  return {
-    id,
-    properties: Object.fromEntries(
-      [...new Set([...DEFAULT_PROPERTIES, ...names])].map((
-        name,
-      ) => [name, properties[name] ?? null]),
-    ),
-    createdAt,
-    updatedAt: properties.lastmodifieddate,
-    archived: archivedAt !== null,
-    ...(archivedAt === null ? {} : { archivedAt }),
-  }
-}
-
-const problem = (status: number, category: string, message: string): SimulatorAnswer => ({
-  status,
-  body: { status: 'error', message, category, correlationId: 'simulated' },
-})
-
-const invalid = (message: string) => problem(400, 'VALIDATION_ERROR', message)
-
-const throttled = (policyName: string): SimulatorAnswer => ({
-  status: 429,
-  body: {
-    status: 'error',
-    message: 'You have reached your limit.',
-    errorType: 'RATE_LIMIT',
-    correlationId: 'simulated',
-    policyName,
-  },
-})

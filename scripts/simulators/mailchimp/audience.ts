@@ -28,6 +28,8 @@ export type ActivityDay = {
 export type Audience = {
   /** By their ids, in the order they came. */
   members: Map<string, Member>
+  /** The tags of its merge fields: what is written to others is passed over. */
+  mergeFields: Set<string>
   /** Addresses that were deleted for good. */
   forgotten: Set<string>
   /** The newest first, as the wire shows them. */
@@ -35,6 +37,11 @@ export type Audience = {
   add(email: string, fields?: Partial<Omit<Member, 'email_address'>>): string
   /** Moves `last_changed` to now. */
   change(ids: readonly string[], fields?: Partial<Member>): void
+  /** Gives the member another address, and with it another id. */
+  rename(id: string, email: string): void
+  /** A list passes the member over, as it does with one of many who changed in one second. */
+  hideFromLists(id: string): void
+  hidden: ReadonlySet<string>
   /** For good: not in any list any more. */
   erase(ids: readonly string[]): void
 }
@@ -46,6 +53,7 @@ export function createAudience(
 ): Audience {
   const members = new Map<string, Member>()
   const forgotten = new Set<string>()
+  const hidden = new Set<string>()
   const add: Audience['add'] = (email, fields = {}) => {
     const id = idOf(email)
     members.set(id, {
@@ -80,7 +88,10 @@ export function createAudience(
   const random = seededRandom(seed)
   return {
     members,
+    mergeFields: new Set(['FNAME', 'LNAME', 'PHONE', 'COMPANY', 'ADDRESS']),
     forgotten,
+    hidden,
+    hideFromLists: (id) => void hidden.add(id),
     activity: Array.from({ length: 180 }, (_, ago) => ({
       day: new Date(now() - ago * 86_400_000).toISOString().slice(0, 10),
       emails_sent: random.between(0, 500),
@@ -96,6 +107,13 @@ export function createAudience(
     add,
     change(ids, fields = {}) {
       for (const id of ids) Object.assign(of(id), fields, { last_changed: now() })
+    },
+    rename(id, email) {
+      const member = of(id)
+      member.email_address = email
+      if (idOf(email) === id) return
+      members.delete(id)
+      members.set(idOf(email), member)
     },
     erase(ids) {
       for (const id of ids) {

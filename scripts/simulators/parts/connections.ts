@@ -2,7 +2,7 @@
 
 export type Connections = {
   /** Answers a call, or refuses it while as many as are allowed are under way. */
-  during<Answer>(answer: () => Answer, refuse: () => Answer): Promise<Answer>
+  during<Answer>(answer: () => Answer | Promise<Answer>, refuse: () => Answer): Promise<Answer>
   /** Every call from now on takes until the returned function is called. */
   hold(): () => void
   /** The most that were answered at the same moment. */
@@ -20,7 +20,7 @@ export function connections(allowed: number): Connections {
       most = Math.max(most, underWay)
       try {
         await held
-        return answer()
+        return await answer()
       } finally {
         underWay -= 1
       }

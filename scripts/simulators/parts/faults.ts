@@ -31,7 +31,9 @@ export type Fault =
     /** The right answer, late. */
     | { kind: 'slow'; delay_ms: number }
     /** The right answer, once this has settled: for callers in the same process. */
-    | { kind: 'hold'; until: Promise<unknown> }
+    | { kind: 'hold'; until: PromiseLike<unknown> }
+    /** Does what was asked, and answers once this has settled. */
+    | { kind: 'hold_answer'; until: PromiseLike<unknown> }
     /** 200 and no records, as if the account had nothing. */
     | { kind: 'empty' }
     /** 200 with the platform's own error envelope. */

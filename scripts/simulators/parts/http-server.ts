@@ -124,7 +124,9 @@ async function respond(
   }
   onEnd(response, fault, log)
   if (options.mount?.(incoming, response)) return
-  send(response, await options.answer(await read(incoming, fault)))
+  const answer = await options.answer(await read(incoming, fault))
+  if (fault?.kind === 'hold_answer') await fault.until
+  send(response, answer)
 }
 
 /** The answer of a fault that keeps the platform from seeing the request at all. */

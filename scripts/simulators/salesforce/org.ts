@@ -7,6 +7,7 @@ export type SObjectRecord = Record<string, unknown> & {
   IsDeleted: boolean
   /** Milliseconds since the epoch; the wire shows text. */
   SystemModstamp: number
+  CreatedDate: number
 }
 
 export type Org = {
@@ -42,7 +43,7 @@ export function createOrg(
   }
   const add = (type: SObjectType, fields: Record<string, unknown>, at = now()) => {
     const Id = `${PREFIX[type]}xx${String(nextNumber++).padStart(10, '0')}AAA`
-    const record = { ...fields, Id, IsDeleted: false, SystemModstamp: at }
+    const record = { ...fields, Id, IsDeleted: false, SystemModstamp: at, CreatedDate: at }
     held[type].set(Id, record)
     return record
   }

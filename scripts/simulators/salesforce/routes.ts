@@ -1,10 +1,11 @@
 // Which of Salesforce's addresses answer, and with what? Queries, their pages, and the composite upsert.
 import { jsonOf, type SimulatorAnswer, type SimulatorRequest } from '../parts/http-server.ts'
+import { answerCollections } from './collections.ts'
+import { failure } from './failure.ts'
 import type { Org, SObjectRecord, SObjectType } from './org.ts'
 import { parseSoql } from './soql.ts'
 
 const VERSION = '/services/data/v63.0'
-const MOST_UPSERTED = 200
 
 export type SalesforceRoutes = {
   org: Org
@@ -45,10 +46,10 @@ function route(request: SimulatorRequest, parts: SalesforceRoutes): SimulatorAns
   const [, resource, rest] = /^\/(query|queryAll|composite)(?:\/(.+))?$/.exec(
     pathname.slice(VERSION.length),
   ) ?? []
-  if (resource === 'composite' && request.method === 'PATCH') {
-    return rest === `sobjects/Contact/${parts.externalIdField}`
-      ? upsert(request, parts)
-      : notFound()
+  if (resource === 'composite') {
+    return rest === 'batch' && request.method === 'POST'
+      ? answerBatch(request, parts)
+      : answerCollections(request, rest ?? '', parts) ?? notFound()
   }
   if ((resource !== 'query' && resource !== 'queryAll') || request.method !== 'GET') {
     return notFound()
@@ -114,6 +115,8 @@ function nextPage(locator: string, resource: string, parts: SalesforceRoutes): S
     : failure(400, 'INVALID_QUERY_LOCATOR', 'invalid query locator')
 }
 
+const wireTime = (time: number) => new Date(time).toISOString().replace('Z', '+0000')
+
 function shown(type: SObjectType, record: SObjectRecord, fields: string[]): object {
   const plain = fields.filter((field) => !field.includes('.'))
   const values = Object.fromEntries(plain.map((field) => [field, record[field] ?? null]))
@@ -128,45 +131,29 @@ function shown(type: SObjectType, record: SObjectRecord, fields: string[]): obje
           : null,
       }
       : {}),
-    SystemModstamp: new Date(record.SystemModstamp).toISOString().replace('Z', '+0000'),
+    SystemModstamp: wireTime(record.SystemModstamp),
+    ...(fields.includes('CreatedDate') ? { CreatedDate: wireTime(record.CreatedDate) } : {}),
   }
 }
 
-function upsert(request: SimulatorRequest, parts: SalesforceRoutes): SimulatorAnswer {
-  const { records = [] } = jsonOf(request) as { records?: Record<string, unknown>[] }
-  if (records.length > MOST_UPSERTED) {
-    return failure(400, 'EXCEEDED_ID_LIMIT', `record limit reached: ${MOST_UPSERTED}`)
+const MOST_IN_A_BATCH = 25
+
+/** Several reads in one call, each with a status of its own. */
+function answerBatch(request: SimulatorRequest, parts: SalesforceRoutes): SimulatorAnswer {
+  const { batchRequests = [] } = jsonOf(request) as {
+    batchRequests?: { method: string; url: string }[]
   }
-  const { org, externalIdField } = parts
-  return {
-    body: records.map(({ attributes: _, ...fields }) => {
-      const external = String(fields[externalIdField])
-      const held = org.records('Contact').find((record) =>
-        !record.IsDeleted && record[externalIdField] === external
-      )
-      if (parts.lockedExternalIds.has(external)) {
-        return refused('UNABLE_TO_LOCK_ROW', 'unable to obtain exclusive access to this record', [])
-      }
-      if (!held && !fields.LastName) {
-        return refused('REQUIRED_FIELD_MISSING', 'Required fields are missing: [LastName]', [
-          'LastName',
-        ])
-      }
-      if (held) org.change([held.Id], fields)
-      const { Id } = held ?? org.add('Contact', fields)
-      return { id: Id, success: true, errors: [], created: held === undefined }
-    }),
+  if (batchRequests.length > MOST_IN_A_BATCH) {
+    return failure(400, 'LIMIT_EXCEEDED', 'batchRequests: at most 25')
   }
+  const results = batchRequests.map(({ method, url }) => {
+    const { status = 200, body } = route(
+      { ...request, method, url: new URL(`/services/data/${url}`, request.url) },
+      parts,
+    )
+    return { statusCode: status, result: body }
+  })
+  return { body: { hasErrors: results.some(({ statusCode }) => statusCode >= 400), results } }
 }
-
-const refused = (statusCode: string, message: string, fields: string[]) => ({
-  success: false,
-  errors: [{ statusCode, message, fields }],
-})
-
-const failure = (status: number, errorCode: string, message: string): SimulatorAnswer => ({
-  status,
-  body: [{ message, errorCode }],
-})
 
 const notFound = () => failure(404, 'NOT_FOUND', 'The requested resource does not exist')

@@ -29,7 +29,13 @@ export type ShopifyProduct = {
 const DAY_MS = 86_400_000
 
 export function shopifyCatalog(
-  options: { seed: number; count: number; now(): number },
+  options: {
+    seed: number
+    count: number
+    now(): number
+    /** What a merchant did, as the topic of a webhook. */
+    told?(topic: string, product: ShopifyProduct): void
+  },
 ): Records<ShopifyProduct> {
   const random = seededRandom(options.seed)
   const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z') // in seconds
@@ -67,11 +73,17 @@ export function shopifyCatalog(
       ),
       variants: variantsOf(index),
     }),
-    changed: (product, fields) => ({
-      ...product,
-      ...(fields ?? { description: `${product.description} Now in another box.` }),
-      updatedAt: time(options.now()),
-    }),
+    changed(product, fields) {
+      const changed = {
+        ...product,
+        ...(fields ?? { description: `${product.description} Now in another box.` }),
+        updatedAt: time(options.now()),
+      }
+      options.told?.('PRODUCTS_UPDATE', changed)
+      return changed
+    },
+    added: (product) => options.told?.('PRODUCTS_CREATE', product),
+    removed: (product) => options.told?.('PRODUCTS_DELETE', product),
   })
 }
 

@@ -72,7 +72,14 @@ const DAY = 86_400
 const EVENTS_KEPT = 30 * DAY
 
 export function stripeObjects(
-  options: { seed: number; customers: number; payments: number; now(): number },
+  options: {
+    seed: number
+    customers: number
+    payments: number
+    now(): number
+    /** Each event, once it is in the list. */
+    told?(event: StripeEvent): void
+  },
 ): StripeObjects {
   const random = seededRandom(options.seed)
   const seconds = () => Math.floor(options.now() / 1000)
@@ -83,14 +90,16 @@ export function stripeObjects(
 
   const tell = (type: string, object: object) => {
     counted += 1
-    events.push({
+    const event: StripeEvent = {
       id: `evt_1${String(counted).padStart(14, '0')}`,
       object: 'event',
       type,
       created: seconds(),
       livemode: false,
       data: { object: structuredClone(object) as Record<string, unknown> },
-    })
+    }
+    events.push(event)
+    options.told?.(event)
   }
   const customers = records<StripeCustomer>({
     count: options.customers,

@@ -22,6 +22,13 @@ export type PostInput =
   & Pick<Post, 'text' | 'author_id'>
   & Partial<Pick<Post, 'referenced_tweets' | 'attachments' | 'lang' | 'created_at'>>
 
+/** What X can tell of an account. */
+export type Activity = {
+  event_type: 'post.create' | 'post.mention.create' | 'post.delete'
+  user_id: string
+  payload: Record<string, unknown>
+}
+
 export type Network = ReturnType<typeof createNetwork>
 
 const WORDS = {
@@ -36,7 +43,14 @@ const WORDS = {
 
 /** @param options `accounts` are those that people connect; everybody else only mentions them. */
 export function createNetwork(
-  options: { accounts: Person[]; posts: number; mentions: number; seed: number; now(): number },
+  options: {
+    accounts: Person[]
+    posts: number
+    mentions: number
+    seed: number
+    now(): number
+    told?(activity: Activity): void
+  },
 ) {
   const { accounts, now } = options
   const random = seededRandom(options.seed)
@@ -96,17 +110,25 @@ export function createNetwork(
     }
   }
 
+  const { told = () => {} } = options
   return {
     people,
     visitors,
-    publish,
+    publish(input: PostInput): Post {
+      const post = publish(input)
+      const { mentions, ...payload } = post
+      told({ event_type: 'post.create', user_id: post.author_id, payload })
+      for (const user_id of mentions) told({ event_type: 'post.mention.create', user_id, payload })
+      return post
+    },
     find: (id: string) => posts.find((post) => post.id === id),
     by: (author_id: string) => posts.filter((post) => post.author_id === author_id),
     mentioning: (person_id: string) => posts.filter((post) => post.mentions.includes(person_id)),
     remove(id: string) {
       const at = posts.findIndex((post) => post.id === id)
-      if (at >= 0) posts.splice(at, 1)
-      return at >= 0
+      const [post] = at >= 0 ? posts.splice(at, 1) : []
+      if (post) told({ event_type: 'post.delete', user_id: post.author_id, payload: { id } })
+      return post !== undefined
     },
   }
 }

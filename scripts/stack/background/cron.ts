@@ -1,6 +1,7 @@
 // When do pg_cron's jobs run? The scheduler behind the stand-in extension pg_cron.
 import { Cron } from 'croner'
 import postgres from 'postgres'
+import { openPool } from '../pool.ts'
 
 export type CronWorker = {
   /** Runs a job now, whatever its schedule says, and resolves when it is done. */
@@ -30,9 +31,8 @@ type Entry = { job: Job; dueAt: number; isRunning: boolean; isQueued: boolean }
 
 export async function startCron(options: CronOptions): Promise<CronWorker> {
   const { log } = options
-  const sql = postgres(options.adminDbUrl, {
+  const sql = openPool(options.adminDbUrl, {
     max: 2,
-    onnotice: () => {},
     connection: { application_name: 'pg_cron scheduler' },
   })
   const entries = new Map<string, Entry>()

@@ -1,5 +1,6 @@
 // Who sends pg_net's queued requests? The worker behind the stand-in extension pg_net.
-import postgres from 'postgres'
+import type postgres from 'postgres'
+import { openPool } from '../pool.ts'
 
 export type NetWorker = { stop(): Promise<void> }
 
@@ -20,9 +21,8 @@ export async function startNet(
   adminDbUrl: string,
   log: (line: string) => void,
 ): Promise<NetWorker> {
-  const sql = postgres(adminDbUrl, {
+  const sql = openPool(adminDbUrl, {
     max: 3,
-    onnotice: () => {},
     connection: { application_name: 'pg_net worker' },
   })
   let stopped = false

@@ -196,7 +196,8 @@ export async function startFunctions(options: FunctionsOptions): Promise<Functio
 }
 
 // npm's `deno` starts the real program from a script; one process less is one less to stop.
-function findDeno(): string {
+/** The binary that npm installed. @throws UserError */
+export function findDeno(): string {
   const platform = `${process.platform}-${process.arch}`
   const require = createRequire(import.meta.url)
   const names = [`@deno/${platform}`, `@deno/${platform}-glibc`]

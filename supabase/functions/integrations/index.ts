@@ -1,5 +1,6 @@
-// POST /integrations/connect, /reconnect, /update, /disconnect, /check, /check-all, /act; /work: the worker.
-// Contracts: _shared/contracts/integrations.ts
+// POST /integrations/connect, /reconnect, /update, /disconnect, /check, /check-all, /act; /webhook, /set-webhook-secret,
+// /rotate-webhook-path, /replay-webhooks; /work: the worker.
+// Contracts: _shared/contracts/integrations.ts, _shared/contracts/webhook-events.ts
 import {
   actOnIntegration as actContract,
   checkIntegration as checkContract,
@@ -10,6 +11,12 @@ import {
   updateIntegration as updateContract,
   workChecks,
 } from '../_shared/contracts/integrations.ts'
+import {
+  describeWebhookReceiver as describeReceiverContract,
+  replayWebhookEvents as replayContract,
+  rotateWebhookPath as rotatePathContract,
+  setWebhookSecret as setSecretContract,
+} from '../_shared/contracts/webhook-events.ts'
 import { routes, serve } from '../_shared/http/serve.ts'
 import { actOnIntegration } from '../_shared/integrations/act-on-integration.ts'
 import { checkIntegration } from '../_shared/integrations/check-integration.ts'
@@ -24,7 +31,16 @@ import {
   requireManager,
 } from '../_shared/organizations/require-manager.ts'
 import { inBackground } from '../_shared/platform/background.ts'
+import { AppError } from '../_shared/platform/errors.ts'
 import { outsideFor } from '../_shared/platform/outside.ts'
+import {
+  describeReceiver,
+  rotateWebhookPath,
+  setWebhookSecret,
+} from '../_shared/webhooks/manage-receiver.ts'
+import { replayWebhooks } from '../_shared/webhooks/replay-webhooks.ts'
+import { runDueAppSubscriptions } from '../_shared/webhooks/run-app-subscriptions.ts'
+import { runDueSubscriptions } from '../_shared/webhooks/run-subscriptions.ts'
 
 export default {
   fetch: routes({
@@ -63,9 +79,36 @@ export default {
       return await actOnIntegration(outsideFor(context), context.body, actorId(context.caller))
     }),
 
+    'POST /webhook': serve(describeReceiverContract, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
+      return await describeReceiver(outsideFor(context), context.body.integration_id)
+    }),
+
+    'POST /set-webhook-secret': serve(setSecretContract, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
+      return await setWebhookSecret(outsideFor(context), context.body, actorId(context.caller))
+    }),
+
+    'POST /rotate-webhook-path': serve(rotatePathContract, async (context) => {
+      await requireIntegrationManager(context, context.body.integration_id)
+      const { integration_id } = context.body
+      return await rotateWebhookPath(outsideFor(context), integration_id, actorId(context.caller))
+    }),
+
+    'POST /replay-webhooks': serve(replayContract, async (context) => {
+      const { integration_id } = context.body
+      if (integration_id !== undefined) await requireIntegrationManager(context, integration_id)
+      // of several accounts: no organization's managers may
+      else if (context.caller.kind === 'user') throw new AppError('connector_not_found')
+      return await replayWebhooks(outsideFor(context), context.body, actorId(context.caller))
+    }),
+
     // Answers at once: pg_net, which rings, holds its line for five seconds only.
     'POST /work': serve(workChecks, (context) => {
-      inBackground(runDueChecks(outsideFor(context)), context.log)
+      const outside = outsideFor(context)
+      inBackground(runDueChecks(outside), context.log)
+      inBackground(runDueSubscriptions(outside), context.log)
+      inBackground(runDueAppSubscriptions(outside), context.log)
       return Promise.resolve({ accepted: true })
     }),
   }),

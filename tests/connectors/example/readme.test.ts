@@ -17,6 +17,12 @@ it('the connector in the README is the one that passes the suite', () => {
   expect(loose(README)).toContain(loose(shown))
 })
 
+it('the push in the README is one that compiles', () => {
+  const shown = example('acme-push.ts', '../../../supabase/functions/_shared/connectors/', './')
+
+  expect(loose(README)).toContain(loose(shown))
+})
+
 it('the test in the README is the one that runs', () => {
   const shown = example(
     'acme-store.test.ts',

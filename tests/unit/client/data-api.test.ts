@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createPlugboard } from '../../../src/index.ts'
 import { type Answer, fakeSupabase, html, json, silence } from './fake-supabase.ts'
-import { integrationId, integrationRow, organizationId, syncLogId, syncLogRow } from './rows.ts'
+import {
+  integrationId,
+  integrationRow,
+  organizationId,
+  syncErrorId,
+  syncLogId,
+  syncLogRow,
+} from './rows.ts'
 
 function plugboardOver(...answers: Answer[]) {
   const { supabase, requests } = fakeSupabase(...answers)
@@ -115,6 +122,56 @@ describe('a list', () => {
     expect(requests[0]?.query.get('organization_id')).toBe(`eq.${organizationId}`)
   })
 
+  it('lists deliveries by the time of their events, since they have no id of their own', async () => {
+    const { plugboard, requests } = plugboardOver(json([]))
+    const before = { event_created_at: '2026-11-20T09:00:00+00:00', event_id: syncLogId }
+
+    await plugboard.webhooks.deliveries.list({
+      endpoint_id: integrationId,
+      status: 'failed',
+      before,
+    })
+
+    const query = Object.fromEntries(requests[0]?.query ?? [])
+    const at = `"${before.event_created_at}"`
+    expect(requests[0]?.path).toBe('/rest/v1/webhook_deliveries')
+    expect(query).toMatchObject({
+      order: 'event_created_at.desc,event_id.desc',
+      endpoint_id: `eq.${integrationId}`,
+      status: 'eq.failed',
+      or: `(event_created_at.lt.${at},and(event_created_at.eq.${at},event_id.lt."${syncLogId}"))`,
+    })
+  })
+
+  it('lists endpoints without a column that could hold a secret', async () => {
+    const { plugboard, requests } = plugboardOver(json([]))
+
+    await plugboard.webhooks.endpoints.list({ organization_id: organizationId, status: 'active' })
+
+    const columns = requests[0]?.query.get('select')?.split(',') ?? []
+    expect(columns).toContain('header_names')
+    expect(columns.filter((column) => /secret|headers|version$/.test(column))).toEqual([
+      'api_version',
+    ])
+  })
+
+  it('lists events of one organization, by type and subject', async () => {
+    const { plugboard, requests } = plugboardOver(json([]))
+
+    await plugboard.events.list({
+      organization_id: organizationId,
+      type: ['order.created', 'order.updated'],
+      subject: `integration/${integrationId}`,
+    })
+
+    expect(Object.fromEntries(requests[0]?.query ?? [])).toMatchObject({
+      organization_id: `eq.${organizationId}`,
+      type: 'in.(order.created,order.updated)',
+      subject: `eq.integration/${integrationId}`,
+      order: 'created_at.desc,id.desc',
+    })
+  })
+
   it('lists the connectors that can be connected, by name', async () => {
     const { plugboard, requests } = plugboardOver(json([]))
 
@@ -152,7 +209,146 @@ describe('getting one row', () => {
   })
 })
 
+describe('changing a stream', () => {
+  const at = '2026-11-20T09:00:00+00:00'
+  const row = {
+    integration_id: integrationId,
+    organization_id: organizationId,
+    stream: 'orders',
+    enabled: true,
+    offered: true,
+    direction: 'pull',
+    conflict_policy: 'remote_wins',
+    merge_fields: false,
+    push_columns: null,
+    push_deletes: false,
+    push_batch_size: null,
+    filter: null,
+    retry_pauses_s: [60],
+    record_events: 'ids',
+    batch_size: 2_000,
+    full_sync_interval_minutes: 1_440,
+    mass_delete_percent: 25,
+    last_full_sync_at: null,
+    next_sync_at: at,
+    created_at: at,
+    updated_at: at,
+  }
+  const orders = { integration_id: integrationId, stream: 'orders' }
+
+  it('sends what is given and nothing else', async () => {
+    const { plugboard, requests } = plugboardOver(json([row]))
+
+    const { data } = await plugboard.syncs.streams.update({
+      ...orders,
+      record_events: 'ids',
+      enabled: undefined,
+    })
+
+    expect(data).toEqual(row)
+    expect(requests[0]).toMatchObject({
+      method: 'PATCH',
+      path: '/rest/v1/sync_streams',
+      body: { record_events: 'ids' },
+    })
+    expect(Object.fromEntries(requests[0]?.query ?? [])).toMatchObject({
+      integration_id: `eq.${integrationId}`,
+      stream: 'eq.orders',
+    })
+  })
+
+  it('that is not there, or not the caller’s to change, is a stream that is not found', async () => {
+    const { plugboard } = plugboardOver(json([]))
+
+    const { error } = await plugboard.syncs.streams.update({ ...orders, enabled: false })
+
+    expect(error?.code).toBe('stream_not_found')
+  })
+
+  it('to nothing is refused before asking', async () => {
+    const { plugboard, requests } = plugboardOver(json([row]))
+
+    const { error } = await plugboard.syncs.streams.update(orders)
+
+    expect(error?.code).toBe('invalid_request')
+    expect(requests).toEqual([])
+  })
+})
+
+describe('a delivery', () => {
+  const at = '2026-11-20T09:00:00+00:00'
+  const delivery = {
+    organization_id: organizationId,
+    endpoint_id: integrationId,
+    event_id: syncLogId,
+    event_created_at: at,
+    event_type: 'order.created',
+    status: 'succeeded',
+    attempt_count: 1,
+    next_attempt_at: null,
+    last_response_status: 204,
+    last_error: null,
+    finished_at: at,
+  }
+  const attempt = {
+    id: syncErrorId,
+    organization_id: organizationId,
+    endpoint_id: integrationId,
+    event_id: syncLogId,
+    attempt_number: 1,
+    outcome: 'succeeded',
+    response_status: 204,
+    response_body: '',
+    error: null,
+    latency_ms: 12,
+    created_at: at,
+    finished_at: at,
+  }
+  const which = { endpoint_id: integrationId, event_id: syncLogId }
+
+  it('comes with its attempts, latest first', async () => {
+    const { plugboard, requests } = plugboardOver(json([delivery]), json([attempt]))
+
+    const { data } = await plugboard.webhooks.deliveries.get({ ...which, event_created_at: at })
+
+    expect(data).toEqual({ ...delivery, attempts: [attempt] })
+    expect(requests.map(({ path, query }) => [path, query.get('order')])).toEqual([
+      ['/rest/v1/webhook_deliveries', null],
+      ['/rest/v1/webhook_attempts', 'created_at.desc'],
+    ])
+    expect(requests[0]?.query.get('event_created_at')).toBe(`eq.${at}`)
+  })
+
+  it('that is not there is not found, whatever its attempts', async () => {
+    const { plugboard } = plugboardOver(json([]), json([attempt]))
+
+    const { data, error } = await plugboard.webhooks.deliveries.get(which)
+
+    expect(data).toBeNull()
+    expect(error?.code).toBe('webhook_delivery_not_found')
+  })
+})
+
 describe('a database function', () => {
+  it('emits an event, with a subject only where one is given', async () => {
+    const { plugboard, requests } = plugboardOver(json(syncLogId))
+    const input = { organization_id: organizationId, type: 'booking.created', data: { id: 17 } }
+
+    const { data } = await plugboard.events.emit(input)
+    await plugboard.events.emit({ ...input, subject: 'booking/17' })
+
+    const sent = {
+      p_organization_id: organizationId,
+      p_type: 'booking.created',
+      p_data: { id: 17 },
+    }
+    expect(data).toEqual({ event_id: syncLogId })
+    expect(requests.map(({ path, body }) => [path, body])).toEqual([
+      ['/rest/v1/rpc/emit_event', sent],
+      ['/rest/v1/rpc/emit_event', { ...sent, p_subject: 'booking/17' }],
+    ])
+  })
+
   it('creates an organization', async () => {
     const at = '2026-11-20T09:00:00+00:00'
     const row = { id: organizationId, name: 'Acme', created_at: at, updated_at: at }

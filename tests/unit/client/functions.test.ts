@@ -3,7 +3,17 @@ import { createPlugboard } from '../../../src/index.ts'
 import { type Answer, fakeSupabase, html, json, silence } from './fake-supabase.ts'
 import { integrationId, integrationRow, organizationId, syncLogId } from './rows.ts'
 
-const stats = { fetched: 3, created: 2, updated: 1, unchanged: 0, deleted: 0, errors: 0 }
+const stats = {
+  fetched: 3,
+  created: 2,
+  updated: 1,
+  unchanged: 0,
+  deleted: 0,
+  errors: 0,
+  pushed: 0,
+  conflicts: 0,
+  failed: 0,
+}
 const finished = { success: true, sync_log_id: syncLogId, status: 'success', stats }
 
 const problem = {

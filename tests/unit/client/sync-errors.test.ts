@@ -35,6 +35,7 @@ describe('repairing a refused record', () => {
     expect(Object.fromEntries(requests[0]!.query)).toMatchObject({
       id: `in.(${syncErrorId})`,
       resolved_at: 'is.null',
+      direction: 'eq.pull', // of a local change it would do nothing
     })
   })
 

@@ -1,16 +1,24 @@
 import { createClient } from '@supabase/supabase-js'
 import { describe, expectTypeOf, it } from 'vitest'
 import {
+  type AppInstance,
   type ConnectorInfo,
   createPlugboard,
   type Database,
+  type Event,
+  type EventTypeInfo,
   type Integration,
   type Member,
   type Organization,
   PlugboardError,
+  type SyncConflict,
   type SyncError,
   type SyncLog,
   type SyncResult,
+  type SyncStream,
+  type WebhookAttempt,
+  type WebhookDelivery,
+  type WebhookEndpoint,
 } from '../../../src/index.ts'
 import { fakeSupabase, json } from './fake-supabase.ts'
 
@@ -58,6 +66,8 @@ describe('the types', () => {
 
     expectTypeOf<SyncLog>().toExtend<NonNullable<Query['before']>>()
     expectTypeOf<Member>().not.toExtend<NonNullable<Query['before']>>()
+    type Deliveries = NonNullable<Parameters<typeof plugboard.webhooks.deliveries.list>[0]>
+    expectTypeOf<WebhookDelivery>().toExtend<NonNullable<Deliveries['before']>>()
   })
 
   it('accept clients of any database and schema', () => {
@@ -84,5 +94,13 @@ describe('the types', () => {
     expectTypeOf<keyof ConnectorInfo>().toExtend<keyof Row<'connectors'>>()
     expectTypeOf<keyof Organization>().toExtend<keyof Row<'organizations'>>()
     expectTypeOf<keyof Member>().toExtend<keyof Row<'organization_members'>>()
+    expectTypeOf<keyof SyncConflict>().toExtend<keyof Row<'sync_conflicts'>>()
+    expectTypeOf<keyof SyncStream>().toExtend<keyof Row<'sync_streams'>>()
+    expectTypeOf<keyof Event>().toExtend<keyof Row<'events'>>()
+    expectTypeOf<keyof EventTypeInfo>().toExtend<keyof Row<'event_types'>>()
+    expectTypeOf<keyof WebhookEndpoint>().toExtend<keyof Row<'app_webhooks'>>()
+    expectTypeOf<keyof AppInstance>().toExtend<keyof Row<'app_instances'>>()
+    expectTypeOf<keyof WebhookDelivery>().toExtend<keyof Row<'webhook_deliveries'>>()
+    expectTypeOf<keyof WebhookAttempt>().toExtend<keyof Row<'webhook_attempts'>>()
   })
 })

@@ -7,13 +7,14 @@ import * as images from '../../../supabase/functions/_shared/contracts/images.ts
 import * as integrations from '../../../supabase/functions/_shared/contracts/integrations.ts'
 import { ProductColumns } from '../../../supabase/functions/_shared/contracts/products.ts'
 import * as sync from '../../../supabase/functions/_shared/contracts/sync.ts'
+import * as webhooks from '../../../supabase/functions/_shared/contracts/webhooks.ts'
 
 const uuid = '22222222-2222-4222-8222-222222222222'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'auth' in value && 'request' in value
 }
-const contracts = Object.entries({ ...sync, ...integrations, ...images })
+const contracts = Object.entries({ ...sync, ...integrations, ...images, ...webhooks })
   .flatMap(([name, value]): [string, Contract][] => isContract(value) ? [[name, value]] : [])
 
 describe('contracts', () => {

@@ -12,11 +12,19 @@ function recordingDatabase(answer: unknown) {
   }
 }
 
+const keysOf = (slug: string, account: string) => ({
+  account: `${slug}:${account}`,
+  app: `${slug}:app`,
+})
+
 describe('the request budget in Postgres', () => {
   it("takes one request out of the account's budget", async () => {
     const db = recordingDatabase({ wait_ms: 120, circuit: 'closed' })
 
-    const grant = await databaseBudget(db, 'treez:shop', { requestsPerSecond: 4, burst: 20 })
+    const grant = await databaseBudget(db, keysOf('treez', 'shop'), {
+      requestsPerSecond: 4,
+      burst: 20,
+    })
       .acquire()
 
     expect(grant).toEqual({ wait_ms: 120, circuit: 'closed' })
@@ -26,7 +34,7 @@ describe('the request budget in Postgres', () => {
         p_requests_per_second: 4,
         p_burst: 20,
         p_cost: 1,
-        p_limit: null,
+        p_limits: null,
         p_max_wait_ms: null,
       }],
     ])
@@ -34,7 +42,7 @@ describe('the request budget in Postgres', () => {
 
   it('takes it out of a further limit in the same call, if it can be had in time', async () => {
     const db = recordingDatabase({ wait_ms: 0, circuit: 'closed' })
-    const budget = databaseBudget(db, 'acme:shop', { requestsPerSecond: 4, burst: 20 }, {
+    const budget = databaseBudget(db, keysOf('acme', 'shop'), { requestsPerSecond: 4, burst: 20 }, {
       search: { requestsPerSecond: 1, burst: 2 },
     })
 
@@ -45,7 +53,7 @@ describe('the request budget in Postgres', () => {
       p_requests_per_second: 4,
       p_burst: 20,
       p_cost: 3,
-      p_limit: { key: 'acme:shop:search', requests_per_second: 1, burst: 2 },
+      p_limits: [{ key: 'acme:shop:search', requests_per_second: 1, burst: 2 }],
       p_max_wait_ms: 60_000,
     }])
     await expect(budget.acquire({ limit: 'no-such' })).rejects.toThrow('no limit "no-such"')
@@ -53,7 +61,7 @@ describe('the request budget in Postgres', () => {
 
   it('reports how a call went, with whole milliseconds or none', async () => {
     const db = recordingDatabase(null)
-    const budget = databaseBudget(db, 'treez:shop', { requestsPerSecond: 4, burst: 20 })
+    const budget = databaseBudget(db, keysOf('treez', 'shop'), { requestsPerSecond: 4, burst: 20 })
 
     await budget.report('throttled', 7_000.4)
     await budget.report('failure')
@@ -67,15 +75,42 @@ describe('the request budget in Postgres', () => {
   it('counts what follows a colon in the name of a limit apart, each with all of the limit', async () => {
     const db = recordingDatabase({ wait_ms: 0, circuit: 'closed' })
     const limits = { post: { requestsPerSecond: 1, burst: 1 } }
-    const budget = databaseBudget(db, 'slack:T1', { requestsPerSecond: 9, burst: 9 }, limits)
+    const budget = databaseBudget(
+      db,
+      keysOf('slack', 'T1'),
+      { requestsPerSecond: 9, burst: 9 },
+      limits,
+    )
 
     await budget.acquire({ limit: 'post:C1' })
     await budget.report('throttled', 1_000, 'post:C2')
 
-    expect(db.calls.map(([, args]) => [args['p_key'], args['p_limit']])).toEqual([
-      ['slack:T1', { key: 'slack:T1:post:C1', requests_per_second: 1, burst: 1 }],
+    expect(db.calls.map(([, args]) => [args['p_key'], args['p_limits']])).toEqual([
+      ['slack:T1', [{ key: 'slack:T1:post:C1', requests_per_second: 1, burst: 1 }]],
       ['slack:T1:post:C2', undefined],
     ])
     await expect(budget.acquire({ limit: 'read:C1' })).rejects.toThrow('has no limit')
+  })
+
+  it("takes what all accounts of the app share after the account's own, whatever follows the colon", async () => {
+    const db = recordingDatabase({ wait_ms: 0, circuit: 'closed' })
+    const limits = {
+      post: { requestsPerSecond: 1, burst: 1, app: { requestsPerSecond: 3, burst: 4 } },
+    }
+
+    for (const account of ['T1', 'T2']) {
+      await databaseBudget(
+        db,
+        keysOf('acme', account),
+        { requestsPerSecond: 9, burst: 9 },
+        limits,
+      ).acquire({ limit: `post:of-${account}` })
+    }
+
+    const app = { key: 'acme:app:post', requests_per_second: 3, burst: 4 }
+    expect(db.calls.map(([, args]) => args['p_limits'])).toEqual([
+      [{ key: 'acme:T1:post:of-T1', requests_per_second: 1, burst: 1 }, app],
+      [{ key: 'acme:T2:post:of-T2', requests_per_second: 1, burst: 1 }, app],
+    ])
   })
 })

@@ -11,7 +11,17 @@ import { supabaseKeys } from '../../support/supabase-keys.ts'
 const uuid = '22222222-2222-4222-8222-222222222222'
 const workerToken = 'the-worker-token-of-this-test'
 
-const noCounts = { fetched: 0, created: 0, updated: 0, unchanged: 0, deleted: 0, errors: 0 }
+const noCounts = {
+  fetched: 0,
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  deleted: 0,
+  errors: 0,
+  pushed: 0,
+  conflicts: 0,
+  failed: 0,
+}
 const syncResult = { success: true, sync_log_id: uuid, status: 'success', stats: noCounts }
 const integration = {
   id: uuid,
@@ -23,6 +33,7 @@ const integration = {
   settings: {},
   account: {},
   sync_interval_minutes: 60,
+  webhooks: null,
   consecutive_failures: 0,
   last_error: null,
   last_synced_at: null,

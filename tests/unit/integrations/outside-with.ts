@@ -46,6 +46,7 @@ export function feedIntegration(url: string, change: Partial<Integration> = {}):
     settings: { url, currency: 'USD' },
     account: {},
     sync_interval_minutes: 60,
+    webhooks: null,
     consecutive_failures: 0,
     last_error: null,
     last_synced_at: null,

@@ -42,6 +42,17 @@ describe('environment', () => {
     expect(environment.OAUTH_CLIENTS.gmail).toEqual({ client_id: 'id', client_secret: 'secret' })
   })
 
+  it('takes the number of an app with or without quotes', () => {
+    const appIdOf = (app_id: string) =>
+      readEnvironment({
+        ...minimal,
+        OAUTH_CLIENTS: `{"hubspot":{"client_id":"id","app_id":${app_id}}}`,
+      }).OAUTH_CLIENTS.hubspot?.app_id
+
+    expect([appIdOf('1160452'), appIdOf('"1160452"')]).toEqual(['1160452', '1160452'])
+    expect(() => appIdOf('"an app"')).toThrow('OAUTH_CLIENTS hubspot app_id must be a number')
+  })
+
   it('reads the process when no source is given', () => {
     vi.stubEnv('SUPABASE_URL', 'https://project.supabase.co')
 

@@ -86,6 +86,7 @@ describe('log', () => {
     'GET https://example.com/?access_token=hunter2&page=2',
     'key sb_secret_abcdefghijk',
     'secret whsec_c2VjcmV0c2VjcmV0',
+    'secret key whsk_c2VjcmV0c2VjcmV0',
     '-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----',
   ])('takes a secret out of the text %s', (text) => {
     const { log, lines } = recordingLog()

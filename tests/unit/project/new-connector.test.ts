@@ -117,6 +117,11 @@ describe('the names of a connector', () => {
     },
   )
 
+  it.each(['apps', 'work'])('refuse "%s", which webhooks know as something else', (slug) => {
+    expect(() => namesOf(slug, undefined, used)).toThrow(/addresses of webhooks/)
+    expect(() => namesOf(`${slug}-com`, undefined, used)).not.toThrow()
+  })
+
   it.each(['delete', 'class', 'await', 'secret'])(
     'refuse "%s", which code uses for itself',
     (slug) => {

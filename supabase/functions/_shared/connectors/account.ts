@@ -9,7 +9,12 @@ import { type CallOptions, platformCaller } from './call-platform.ts'
 import { type Connector, findStream, placesOf, type Stream } from './define-connector.ts'
 import { readPage } from './read-page.ts'
 import type { OAuthGrant, TokenCache } from './token-cache.ts'
-import type { AccountFacts, AccountValues, CheckCall } from './vocabulary/auth.ts'
+import {
+  type AccountFacts,
+  type AccountValues,
+  type CheckCall,
+  UNPROVEN,
+} from './vocabulary/auth.ts'
 import { fillValues } from './vocabulary/fill-template.ts'
 import { isExpired, nextCursor, type PageCursor, pageQuery, pageSize } from './vocabulary/paging.ts'
 import type { PlatformAnswer, PlatformCall } from './vocabulary/platform-call.ts'
@@ -101,6 +106,7 @@ export function openAccount(options: AccountOptions): Account {
         detail: `${connector.name} has no ${name} with these settings.`,
       })
     }
+    if (stream.direction === 'push') throw notRead(connector, stream)
     if (stream.read) {
       const page = await readPage(stream, request, { account, call, clock })
       refuseRepetition(stream, cursor, page.records)
@@ -140,12 +146,12 @@ export function openAccount(options: AccountOptions): Account {
 
   const lookup: Account['lookup'] = async (name, ids) => {
     const stream = findStream(connector, name)
-    const { max, call: callFor, records: recordsOf } = idLookup(connector, stream)
+    const { max, call: callFor, records: recordsOf } = idLookup(connector, stream, account)
     const found: unknown[] = []
     for (let start = 0; start < ids.length; start += max) {
       const asked = ids.slice(start, start + max)
       const { body } = await call(callFor(asked))
-      const records = recordsOf(body)
+      const records = recordsOf(body, asked)
       // A platform that ignores the filter answers with its first page: that proves nothing.
       if (records.some((record) => !asked.includes(stream.id(record) ?? asked[0]!))) {
         throw new AppError('provider_bad_answer', {
@@ -174,7 +180,7 @@ export function openAccount(options: AccountOptions): Account {
     const isKnown = !notKnown.includes(status)
     if (isKnown) verify?.(body, known)
     const name = isKnown ? accountName?.(body) : undefined
-    const facts = { ...known.account, ...(isKnown ? factsOf?.(body) : {}) }
+    const facts = { ...known.account, ...(isKnown ? factsOf?.(body, known) : UNPROVEN) }
     const proved = { ...(name === undefined ? {} : { account_name: name }), account: facts }
     return then ? { ...proved, ...await checkStep(then, { ...known, account: facts }) } : proved
   }
@@ -189,7 +195,8 @@ export function openAccount(options: AccountOptions): Account {
       await fetchPage(first, { since: null, cursor: null, size: 1 })
       return { account: account.account }
     }
-    return await checkStep(declared, account)
+    const { unproven: _, ...facts } = account.account // as it was before
+    return await checkStep(declared, { ...account, account: facts })
   }
 
   return { fetchPage, lookup, check, call }
@@ -210,13 +217,20 @@ function listCall(stream: ListStream, since: string | null, address: (path: stri
 }
 
 /** How the stream asks for certain ids: in words of its list, or in its own. */
-function idLookup(connector: Connector, stream: Stream) {
+function idLookup(
+  connector: Connector,
+  stream: Stream,
+  { settings, account }: AccountValues,
+) {
+  if (stream.direction === 'push') throw notRead(connector, stream)
   if (stream.read) {
     if (!stream.lookup) throw noLookup(connector, stream)
     const { lookup } = stream
     return {
-      ...lookup,
-      records: (body: unknown) => listOf(connector, stream, lookup.records(body)),
+      max: lookup.max,
+      call: (ids: string[]) => lookup.call(ids, { settings, account }),
+      records: (body: unknown, ids: string[]) =>
+        listOf(connector, stream, lookup.records(body, ids)),
     }
   }
   if (!stream.lookup) throw noLookup(connector, stream)
@@ -231,6 +245,11 @@ function idLookup(connector: Connector, stream: Stream) {
     records: (body: unknown) => readRecords(connector, stream, body),
   }
 }
+
+const notRead = (connector: Connector, stream: Stream) =>
+  new AppError('stream_not_found', {
+    detail: `${connector.name} shows no ${stream.name}: they are only sent there.`,
+  })
 
 const noLookup = (connector: Connector, stream: Stream) =>
   new TypeError(`${connector.slug} cannot look up ${stream.name}`)

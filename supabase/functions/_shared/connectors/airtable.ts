@@ -1,13 +1,17 @@
 // Airtable, a database of tables that its owners invent: contacts by a field mapping, rows of any table.
 import { z } from 'zod'
 import type { ContactColumns } from '../contracts/contacts.ts'
+import { cellAddress, cellText, cellTexts, isEmptyCell } from './airtable/cells.ts'
+import { GONE, lookup, push } from './airtable/push-contacts.ts'
 import {
-  addressOf,
   isFieldId,
   OVERLAP_SECONDS,
   readTables,
   TableOfRow,
+  withoutTable,
 } from './airtable/read-tables.ts'
+import { webhooks } from './airtable/webhooks.ts'
+import { deleteCall, deletedIds, MOST_IN_A_CALL, upsertCall } from './airtable/write-rows.ts'
 import { defineConnector, type Failure } from './define-connector.ts'
 import { action, inBatches } from './vocabulary/actions.ts'
 import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
@@ -15,7 +19,6 @@ import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
 import { timestamp, timestampText } from './vocabulary/timestamp.ts'
 
-const MOST_IN_A_CALL = 10
 const text = z.string().trim().min(1, 'must not be empty')
 const field = (title: string) => text.optional().meta({ title })
 
@@ -78,12 +81,13 @@ export const airtable = defineConnector({
   guide: [
     'One integration is one base. Whoever signs in has to tick this base when Airtable asks which bases to share; a',
     'personal access token needs the base and the scopes `data.records:read`, `data.records:write` and',
-    '`schema.bases:read`.',
+    '`schema.bases:read`, and `webhook:manage` where webhooks come.',
     '',
     '- **Contacts**: name the table and say which of its fields holds what, all by name or all by id. A field that is',
     '  not there stops the sync with its name, rather than emptying a column. The image is fetched and kept from the web',
     '  address in a URL or text field. Attachments are no image here: Airtable gives them another address each time they',
-    '  are read, so each would be a new picture.',
+    '  are read, so each would be a new picture. Where contacts are pushed, the mapped fields are written; one that is',
+    '  computed refuses. Tags go to a field of several choices, and new choices are made as they come.',
     '- **Records**: list the tables. `name` is the primary field; `fields` are the cells as Airtable sends them, which',
     '  leaves empty ones out. Attachments have addresses that end after about two hours.',
     '',
@@ -102,7 +106,7 @@ export const airtable = defineConnector({
       oauth: oauth2({
         authorization_endpoint: 'https://airtable.com/oauth2/v1/authorize',
         token_endpoint: 'https://airtable.com/oauth2/v1/token',
-        scope: 'data.records:read data.records:write schema.bases:read',
+        scope: 'data.records:read data.records:write schema.bases:read webhook:manage',
         requiredScope: 'data.records:read schema.bases:read',
       }),
       personal_access_token: headerKey({
@@ -118,15 +122,20 @@ export const airtable = defineConnector({
   accountId: ({ settings }) => settings.base_id,
   check: { path: '/meta/bases/{base_id}/tables' }, // shows that this base was shared with us
   failure: ({ status, headers, body }) => readFailure(status, headers, body),
+  webhooks,
 
   streams: {
     contacts: {
       when: ({ contacts }) => contacts !== undefined,
-      read: (context) => {
+      async read(context) {
         const { table = '', ...fields } = context.settings.contacts ?? {}
-        return readTables(context, [table], Object.values(fields))
+        const page = await readTables(context, [table], Object.values(fields))
+        // as a look-up by id shows them, so that what has not changed is known as such
+        return { ...page, records: page.records.map(withoutTable) }
       },
       incremental: { overlapSeconds: OVERLAP_SECONDS },
+      lookup,
+      push,
       id: 'id',
       record: Row,
       toRecord: ({ id, fields }, { settings: { contacts } }) => {
@@ -211,15 +220,11 @@ export const airtable = defineConnector({
       }),
       repeatable: true, // the merge fields find the row that the first try made
       requests: ({ table, merge_on, records, typecast }) =>
-        inBatches(records, MOST_IN_A_CALL, (batch) => ({
-          method: 'PATCH',
-          path: addressOf(table),
-          json: {
-            performUpsert: { fieldsToMergeOn: merge_on },
-            records: batch.map((fields) => ({ fields })),
-            typecast,
-          },
-        })),
+        inBatches(
+          records,
+          MOST_IN_A_CALL,
+          (batch) => upsertCall(table, merge_on, batch, { typecast }),
+        ),
       read: (answers) => ({
         created: answers.flatMap(({ body }) => idsAt(body, 'createdRecords')),
         updated: answers.flatMap(({ body }) => idsAt(body, 'updatedRecords')),
@@ -239,48 +244,14 @@ export const airtable = defineConnector({
       // The second try would be refused for ids the first one deleted, and say that nothing was done.
       repeatable: false,
       requests: ({ table, ids }) =>
-        inBatches(ids, MOST_IN_A_CALL, (batch) => ({
-          method: 'DELETE',
-          path: addressOf(table),
-          query: { 'records[]': batch },
-        })),
+        inBatches(ids, MOST_IN_A_CALL, (batch) => deleteCall(table, batch)),
       read: (answers) => ({ deleted: answers.flatMap(({ body }) => deletedIds(body)) }),
     }),
   },
 })
 
-/** The text of a cell; null for one that is empty, could not be computed, or holds no text. */
-function cellText(cell: unknown): string | null {
-  return cellTexts(cell)[0] ?? null
-}
-
-/** Lookups and multiple choices are lists; people have a name, a computed cell in trouble has none. */
-function cellTexts(cell: unknown): string[] {
-  if (Array.isArray(cell)) return cell.flatMap(cellTexts)
-  if (typeof cell === 'number' && Number.isFinite(cell)) return [String(cell)]
-  if (typeof cell === 'string') return cell.trim() === '' ? [] : [cell.trim()]
-  const named = readPath(cell, 'email') ?? readPath(cell, 'name')
-  return typeof named === 'string' ? cellTexts(named) : []
-}
-
-/** The web address in a URL or text field. An attachment has no text: its address changes at each reading. */
-function cellAddress(cell: unknown): string | null {
-  const text = cellText(cell)
-  return text !== null && /^https?:\/\//i.test(text) && URL.canParse(text) ? text : null
-}
-
-/** Airtable keeps no such cell, so no row can be found by it. */
-const isEmptyCell = (cell: unknown) =>
-  cell === undefined || cell === null || cell === false ||
-  typeof cell === 'string' && cell.trim() === '' || Array.isArray(cell) && cell.length === 0
-
 const idsAt = (body: unknown, path: string) =>
   z.array(z.string()).catch([]).parse(readPath(body, path))
-
-function deletedIds(body: unknown): string[] {
-  const rows = z.array(z.object({ id: z.string(), deleted: z.literal(true) }))
-  return rows.catch([]).parse(readPath(body, 'records')).map(({ id }) => id)
-}
 
 /** `{"error":{"type","message"}}`, `{"error":"NOT_FOUND"}` or, where we are too fast, `{"errors":[{"error","message"}]}`. */
 function readFailure(status: number, headers: Headers, body: unknown): Failure | null {
@@ -301,6 +272,6 @@ function readFailure(status: number, headers: Headers, body: unknown): Failure |
       : { code: 'provider_rate_limited', detail, retryAfterMs: 30_000 }
   }
   if (status === 403) return { code: 'provider_forbidden', detail }
-  if (status === 404) return { code: 'provider_not_found', detail }
+  if (status === 404 || GONE.includes(type)) return { code: 'provider_not_found', detail }
   return status === 413 || status === 422 ? { code: 'provider_rejected', detail } : null
 }

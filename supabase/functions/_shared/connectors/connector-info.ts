@@ -18,15 +18,28 @@ export function connectorInfo(connector: Connector): Omit<ConnectorInfo, 'availa
     settings_schema: jsonSchema(connector.settings),
     credentials_schema: credentialsSchema(connector),
     capabilities: [
-      ...streams.map((stream) => `sync_in:${stream.name}`),
+      ...streams.flatMap(({ name, direction }) => direction === 'push' ? [] : [`sync_in:${name}`]),
+      ...streams.flatMap(({ name, push }) => push ? [`sync_out:${name}`] : []),
       ...streams.flatMap((stream) => stream.incremental ? [`incremental:${stream.name}`] : []),
       ...actions.map((action) => `action:${action.name}`),
+      ...(connector.webhooks ? ['webhooks'] : []),
+      ...(connector.webhooks?.subscriptions ? ['webhook_subscriptions'] : []),
+      ...(connector.webhooks?.appSubscriptions ? ['app_webhook_subscriptions'] : []),
     ],
     streams: streams.map((stream) => ({
       name: stream.name,
       direction: stream.direction,
       incremental: stream.incremental !== undefined,
-      detects_deletes: true, // every stream is scanned whole from time to time
+      detects_deletes: stream.direction !== 'push', // what is read is scanned whole from time to time
+      ...(stream.push
+        ? {
+          push: {
+            columns: [...stream.push.columns],
+            deletes: stream.push.remove !== undefined,
+            key: stream.push.key,
+          },
+        }
+        : {}),
     })),
     actions: actions.map(({ name, title, description, repeatable, input, output }) => ({
       name,

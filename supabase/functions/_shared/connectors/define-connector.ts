@@ -16,10 +16,12 @@ import type { Limits, RateLimit } from './vocabulary/rate-limit.ts'
 import {
   compileStream,
   type ListedStream,
+  type PushOnlyStream,
   type ReadStream,
   type Stream,
   type StreamDefinition,
 } from './vocabulary/stream-definition.ts'
+import { pushColumns } from './vocabulary/push.ts'
 import type { StreamName } from './vocabulary/streams.ts'
 import type { Webhooks } from './vocabulary/webhooks.ts'
 
@@ -65,7 +67,7 @@ export type ConnectorDefinition<
   baseUrl?: string | ((account: AccountValues<z.output<Settings>>) => string)
   /** A function where it depends on the account's settings. */
   rateLimit: RateLimit | ((settings: z.output<Settings>) => RateLimit)
-  /** Further limits that some calls count against, by name; each is kept for the account. */
+  /** Further limits that some calls count against, by name; kept for the account and, where they say so, the app. */
   limits?: Limits | ((settings: z.output<Settings>) => Limits)
   /** What tells this account from every other at the platform; an account connects once. */
   accountId(account: AccountValues<z.output<Settings>>): string
@@ -76,15 +78,15 @@ export type ConnectorDefinition<
   failure?(answer: JudgedAnswer): Failure | null
   /** How long to pause after this good answer, in milliseconds: its headers say that the budget is used up. */
   pause?(answer: JudgedAnswer): number | null
-  /** Kept for later: nothing receives webhooks yet. */
+  /** What the platform tells us by itself. */
   webhooks?: Webhooks
   actions?: Record<string, ActionDefinition>
-  /** Empty where nothing is read. */
+  /** Empty where nothing is synced. */
   streams: {
     [Name in keyof Records & StreamName]?: Records[Name] extends z.ZodType ?
         | ListedStream<z.output<Settings>, Records[Name], Name>
         | ReadStream<z.output<Settings>, Records[Name], Name>
-      : never
+      : PushOnlyStream<z.output<Settings>, Name>
   }
 }
 
@@ -246,6 +248,23 @@ export function findStream(connector: Connector, name: string): Stream {
     })
   }
   return found
+}
+
+/**
+ * The push columns of each stream an account with these settings can be pushed to, for `ensure_streams`. A stream
+ * that is not named is not pushed.
+ */
+export function pushColumnsOf(
+  connector: Connector,
+  settings: Values,
+): Partial<Record<StreamName, string[]>> {
+  return Object.fromEntries(
+    connector.streamsOf(settings).flatMap((name) => {
+      const push = connector.streams[name]?.push
+      const columns = push ? pushColumns(push, settings) : []
+      return columns.length === 0 ? [] : [[name, columns]]
+    }),
+  )
 }
 
 /** The action of that name. @throws AppError `action_not_found` */

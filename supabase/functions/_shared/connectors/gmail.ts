@@ -9,6 +9,7 @@ import { columnsOf, Gone, Message, sentAt } from './gmail/message.ts'
 import { readHistory, readList } from './gmail/read-messages.ts'
 import { repliedTo } from './gmail/replied-to.ts'
 import { UNITS } from './gmail/units.ts'
+import { webhooks } from './gmail/webhooks.ts'
 import { action } from './vocabulary/actions.ts'
 import { oauth2 } from './vocabulary/auth.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
@@ -77,6 +78,7 @@ export const gmail = defineConnector({
   rateLimit: ({ quota_units_per_minute }) =>
     perWindow({ requests: quota_units_per_minute - UNITS.send, seconds: 60, burst: 100 }),
   failure: readFailure,
+  webhooks,
 
   streams: {
     messages: {

@@ -3,9 +3,11 @@ import { z } from 'zod'
 import type { ContactColumns } from '../contracts/contacts.ts'
 import { readRetryAfter } from '../http/retry.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
-import { CONTACTS, OVERLAP_SECONDS, readContacts } from './hubspot/read-contacts.ts'
-import { webhookNotices } from './hubspot/webhook-notices.ts'
-import { action, type ActionAnswer, inBatches, ItemFailure } from './vocabulary/actions.ts'
+import { lookup, push } from './hubspot/push-contacts.ts'
+import { OVERLAP_SECONDS, readContacts } from './hubspot/read-contacts.ts'
+import { webhooks } from './hubspot/webhooks.ts'
+import { BATCH, refusalsOf, resultsOf, upsertByEmail } from './hubspot/write-contacts.ts'
+import { action, inBatches, ItemFailure } from './vocabulary/actions.ts'
 import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
@@ -72,6 +74,9 @@ export const hubspot = defineConnector({
     'another ends when the survivor is synced. Whoever opted out of all email is `unsubscribed`, a hard bounce is',
     '`bounced`; HubSpot knows no subscription of its own beyond that, so the others have none.',
     '',
+    'A contact made here is written by its email, where it has one: one that is there already is not made twice. A phone',
+    'that is emptied here empties phone and mobile phone there. HubSpot has one line of address: the second joins the first.',
+    '',
     'A run that asks for changes searches by the time of change. HubSpot’s search lags some seconds behind and shows at most',
     '10,000 results; both are provided for. Contacts in the recycle bin end too: such a run looks at the first 2,000 of',
     'them, and those beyond end with the next complete run.',
@@ -107,12 +112,14 @@ export const hubspot = defineConnector({
   limits: { search: { requestsPerSecond: 4.5, burst: 1 } },
   accountId: ({ account }) => account.hub_id ?? '',
   failure: readFailure,
-  webhooks: { scheme: 'hubspot-v3', notices: webhookNotices },
+  webhooks,
 
   streams: {
     contacts: {
       read: readContacts,
       incremental: { overlapSeconds: OVERLAP_SECONDS },
+      lookup,
+      push,
       id: 'id',
       record: Contact,
       toRecord: (contact) => ({
@@ -165,20 +172,16 @@ export const hubspot = defineConnector({
       }),
       repeatable: true,
       requests: ({ contacts }) =>
-        inBatches([...contacts.entries()], BATCH, (batch) => ({
-          method: 'POST',
-          path: `${CONTACTS}/batch/upsert`,
-          json: {
-            inputs: batch.map(([index, { email, properties }]) => ({
-              idProperty: 'email',
-              id: email,
-              objectWriteTraceId: String(index),
-              properties: { email, ...written(properties) },
+        inBatches([...contacts.entries()], BATCH, (batch) =>
+          upsertByEmail(
+            batch.map(([index, { email, properties }]) => ({
+              trace: String(index),
+              email,
+              properties,
             })),
-          },
-        })),
+          )),
       read: (answers, { contacts }) => {
-        const results = answers.flatMap(({ body }) => listAt(body, 'results'))
+        const results = answers.flatMap(({ body }) => resultsOf(body))
         return {
           created: results.filter((result) => readPath(result, 'new') === true).length,
           updated: results.filter((result) => readPath(result, 'new') !== true).length,
@@ -186,17 +189,22 @@ export const hubspot = defineConnector({
             id: String(readPath(result, 'id')),
             email: (readPath(result, 'properties.email') ?? null) as string | null,
           })),
-          failed: answers.flatMap((answer, batch) =>
-            failuresOf(answer, contacts.map(({ email }) => email), batch * BATCH)
-          ),
+          failed: answers.flatMap(({ body }, batch) => {
+            const first = batch * BATCH
+            const items = contacts.slice(first, first + BATCH).map(({ email }, offset) => ({
+              trace: String(first + offset),
+              names: [email.toLowerCase()],
+            }))
+            return refusalsOf(body, items).map((refusal) => ({
+              ...refusal,
+              index: first + refusal.index,
+            }))
+          }),
         }
       },
     }),
   },
 })
-
-/** HubSpot's own limit of one call. */
-const BATCH = 100
 
 // What a contact becomes.
 
@@ -237,59 +245,6 @@ function columnsOf({ properties }: Contact): ContactColumns {
       : null,
     image_url: null,
   }
-}
-
-/** HubSpot's values are text, and '' empties one. */
-function written(properties: Record<string, string | number | boolean | null>) {
-  return Object.fromEntries(
-    Object.entries(properties).map(([name, value]) => [name, value === null ? '' : String(value)]),
-  )
-}
-
-const listAt = (body: unknown, path: string): unknown[] => {
-  const found = readPath(body, path)
-  return Array.isArray(found) ? found : []
-}
-
-/** Which contacts of a batch were refused: HubSpot says 207 and names them by trace id or by email. */
-function failuresOf({ body }: ActionAnswer, emails: string[], first: number): ItemFailure[] {
-  const batch = emails.slice(first, first + BATCH).map((email, offset) => ({
-    index: first + offset,
-    email: email.toLowerCase(),
-  }))
-  type Named = { traces: string[]; emails: string[] }
-  const isNamed = (item: typeof batch[number], { traces, emails }: Named) =>
-    traces.includes(String(item.index)) || emails.includes(item.email)
-  const errors = listAt(body, 'errors').map((error) => {
-    // what else is in the context, such as the refused value, may look like one of these
-    const named = (path: string) => [readPath(error, `context.${path}`) ?? []].flat().map(String)
-    return {
-      code: String(readPath(error, 'category') ?? 'UNKNOWN'),
-      message: platformWords(readPath(error, 'message')),
-      traces: named('objectWriteTraceId'),
-      emails: [...named('ids'), ...named('emails')].map((email) => email.toLowerCase()),
-    }
-  })
-  const failures = errors.flatMap(({ code, message, ...named }) =>
-    batch.filter((item) => isNamed(item, named)).map(({ index }) => ({ index, code, message }))
-  )
-  const nameless = errors.find((error) => !batch.some((item) => isNamed(item, error)))
-  if (!nameless) return failures
-  // it does not say whom it means: whoever is neither written nor refused by name
-  const results = listAt(body, 'results')
-  const answered: Named = {
-    traces: results.map((result) => String(readPath(result, 'objectWriteTraceId') ?? '')),
-    emails: results.map((result) =>
-      String(readPath(result, 'properties.email') ?? '').toLowerCase()
-    ),
-  }
-  const { code, message } = nameless
-  return [
-    ...failures,
-    ...batch.filter((item) =>
-      !isNamed(item, answered) && !failures.some(({ index }) => index === item.index)
-    ).map(({ index }) => ({ index, code, message })),
-  ]
 }
 
 // What HubSpot's answers mean.

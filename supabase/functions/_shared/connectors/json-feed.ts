@@ -1,6 +1,7 @@
 // A public JSON file with products, by its address: no account, no paging.
 import { z } from 'zod'
 import { defineConnector } from './define-connector.ts'
+import { otherSchemes, webhooks } from './json-feed/webhooks.ts'
 import { noAuth } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
 import { readPath } from './vocabulary/read-path.ts'
@@ -53,11 +54,19 @@ export const jsonFeed = defineConnector({
         title: 'Currency',
         description: 'ISO 4217, for products that name none.',
       }),
+    webhook_signature: z.enum(['standard-webhooks', ...otherSchemes]).default('standard-webhooks')
+      .meta({
+        title: 'Signature of webhooks',
+        description:
+          'How whoever tells us of changes signs. github: as a webhook of a GitHub repository. x-webhook-signature: the ' +
+          'hex HMAC-SHA256 over the body in that header.',
+      }),
   }),
   auth: noAuth(),
   baseUrl: ({ settings }) => settings.url,
   rateLimit: { requestsPerSecond: 1, burst: 5 },
   accountId: ({ settings }) => new URL(settings.url).href.split('#')[0]!,
+  webhooks,
   streams: {
     products: {
       path: '',

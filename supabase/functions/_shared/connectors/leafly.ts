@@ -1,8 +1,10 @@
 // Leafly, a cannabis marketplace: we send it the menu, and it has nothing for us to read.
 import { z } from 'zod'
-import { Decimal } from '../contracts/amounts.ts'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure } from './define-connector.ts'
+import { deleteCall, Item, MENU, MOST_IN_A_CALL, putCall } from './leafly/menu-item.ts'
+import { push } from './leafly/push-products.ts'
+import { webhooks } from './leafly/webhooks.ts'
 import { action, inBatches } from './vocabulary/actions.ts'
 import { clientCredentials } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
@@ -15,89 +17,6 @@ const settings = z.strictObject({
     title: 'Environment',
     description: 'Keys and client of the sandbox are others than those of production.',
   }),
-})
-
-type Unit = 'g' | 'oz' | 'each'
-type CompoundUnit = 'percent' | 'mg'
-
-/** Leafly takes any text as a type and misfiles what it does not know, and units that do not fit. */
-const TYPES: Record<string, { units: Unit[]; compounds: CompoundUnit[] }> = {
-  Flower: { units: ['g', 'oz'], compounds: ['percent'] },
-  PreRoll: { units: ['each'], compounds: ['percent'] },
-  Concentrate: { units: ['each', 'g'], compounds: ['percent'] },
-  Cartridge: { units: ['each', 'g'], compounds: ['percent'] },
-  Edible: { units: ['each'], compounds: ['mg'] },
-  Topical: { units: ['each'], compounds: ['percent', 'mg'] },
-  Seeds: { units: ['each'], compounds: ['percent', 'mg'] },
-  Clone: { units: ['each'], compounds: ['percent', 'mg'] },
-  Accessory: { units: ['each'], compounds: ['percent', 'mg'] },
-  Other: { units: ['each'], compounds: ['percent', 'mg'] },
-}
-
-const Cents = Decimal.transform((amount, context) => {
-  const match = /^(\d+)(?:\.(\d{1,2})0*)?$/.exec(amount)
-  const cents = match ? Number(`${match[1]}${(match[2] ?? '').padEnd(2, '0')}`) : 0
-  if (Number.isSafeInteger(cents) && cents >= 1) return cents
-  context.issues.push({
-    code: 'custom',
-    message: 'must be whole cents, 0.01 or more',
-    input: amount,
-  })
-  return z.NEVER
-})
-
-const content = z.number().nonnegative().nullable().meta({ description: 'null: unknown' })
-const compoundUnit = z.enum(['percent', 'mg'])
-const Amount = z.strictObject({ content, unit: compoundUnit })
-
-const Variant = z.strictObject({
-  id: z.string().min(1).meta({ description: 'Unique over the whole menu' }),
-  medical: z.boolean(),
-  price: Cents.meta({ description: 'Decimal text such as 40.00; Leafly gets cents' }),
-  amount: z.number().positive(),
-  unit: z.enum(['g', 'oz', 'each']).meta({
-    description: 'Flower: g, oz. Concentrate, Cartridge: each, g. Everything else: each',
-  }),
-  inventoryLevel: z.number().nonnegative().meta({ description: 'Leafly shows 10 at most' }),
-})
-
-const Item = z.strictObject({
-  id: z.string().min(1),
-  type: z.enum(Object.keys(TYPES)),
-  name: z.string().trim().min(1),
-  variants: z.array(Variant).min(1),
-  strain: z.string().trim().min(1).refine((text) => !/^n\/?a$/i.test(text), 'is null when unknown')
-    .nullish(),
-  brand: z.string().trim().min(1).optional(),
-  description: z.string().refine((text) => !/<\/?[a-z]/i.test(text), 'is plain text').optional(),
-  compounds: z.array(
-    z.strictObject({
-      type: z.string().regex(/^[a-z0-9-]+$/, 'is lowercase, such as thca'),
-      content,
-      unit: compoundUnit,
-    }),
-  ).optional(),
-  total_thc: Amount.optional(),
-  total_cbd: Amount.optional(),
-  availableForPickup: z.boolean().optional().meta({
-    description: 'Left out: as it was, and false for a new item',
-  }),
-  imageUrl: z.url({ protocol: /^https?$/ }).nullish().meta({
-    description: 'Left out or null: Leafly removes the picture',
-  }),
-}).superRefine(({ type, variants, compounds = [], total_thc, total_cbd }, context) => {
-  const legal = TYPES[type]!
-  const refuse = (path: (string | number)[], allowed: string[]) =>
-    context.addIssue({ code: 'custom', path, message: `of ${type} is ${allowed.join(' or ')}` })
-  variants.forEach(({ unit }, index) => {
-    if (!legal.units.includes(unit)) refuse(['variants', index, 'unit'], legal.units)
-  })
-  compounds.forEach(({ unit }, index) => {
-    if (!legal.compounds.includes(unit)) refuse(['compounds', index, 'unit'], legal.compounds)
-  })
-  for (const [name, total] of Object.entries({ total_thc, total_cbd })) {
-    if (total && !legal.compounds.includes(total.unit)) refuse([name, 'unit'], legal.compounds)
-  }
 })
 
 const items = z.array(Item).min(1, 'is empty: a menu of nothing would delete everything').max(
@@ -126,9 +45,6 @@ const accepted = z.object({
   accepted: z.int().meta({ description: 'What Leafly took; it shows some minutes later' }),
 })
 
-const MENU = '/menu/items'
-const MOST_IN_A_CALL = 500
-
 export const leafly = defineConnector({
   slug: 'leafly',
   name: 'Leafly',
@@ -145,6 +61,11 @@ export const leafly = defineConnector({
     '- `push_menu` once a day with everything: what is not in it is deleted. An empty menu is refused, and one with less',
     '  than half of the items that are there as long as `allow_smaller` is not true.',
     '- `push_menu_items` and `delete_menu_items` in between, as things change.',
+    '',
+    'Products that are pushed become items under their own ids; Leafly shows nothing that could be read back, so products',
+    'are what is here. The category has to be one of Leafly’s types, such as Flower, PreRoll or Edible. Flower needs the',
+    'weight of each variant in its name, such as `3.5g`. A product that is not active is sent without stock, which takes',
+    'it off the menu. Prices count as the currency of the retailer, so only USD and CAD are sent.',
     '',
     'An item with stock is published by itself. A picture that is left out is removed. Prices are decimal text, such as',
     '`40.00`; Leafly gets them in cents.',
@@ -170,7 +91,8 @@ export const leafly = defineConnector({
     `${settings.environment === 'sandbox' ? 'sandbox ' : ''}${settings.menu_integration_key}`,
   check: { path: '/status' },
   failure: ({ status, body }) => readFailure(status, body),
-  streams: {},
+  webhooks,
+  streams: { products: { push } },
 
   actions: {
     push_menu: action({
@@ -209,12 +131,7 @@ export const leafly = defineConnector({
       input: z.strictObject({ items }),
       output: accepted,
       repeatable: true,
-      requests: ({ items }) =>
-        inBatches(items, MOST_IN_A_CALL, (batch) => ({
-          method: 'PUT',
-          path: MENU,
-          json: { items: batch },
-        })),
+      requests: ({ items }) => inBatches(items, MOST_IN_A_CALL, putCall),
       read: (answers, { items }) => ({
         accepted: Math.min(items.length, answers.length * MOST_IN_A_CALL),
       }),
@@ -226,12 +143,7 @@ export const leafly = defineConnector({
       input: z.strictObject({ ids: z.array(z.string().min(1)).min(1).max(10_000) }),
       output: accepted,
       repeatable: true,
-      requests: ({ ids }) =>
-        inBatches(ids, MOST_IN_A_CALL, (batch) => ({
-          method: 'DELETE',
-          path: MENU,
-          json: { ids: batch },
-        })),
+      requests: ({ ids }) => inBatches(ids, MOST_IN_A_CALL, deleteCall),
       read: (answers, { ids }) => ({
         accepted: Math.min(ids.length, answers.length * MOST_IN_A_CALL),
       }),

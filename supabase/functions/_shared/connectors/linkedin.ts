@@ -2,8 +2,16 @@
 import { z } from 'zod'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
+import { webhooks } from './linkedin/webhooks.ts'
 import { action } from './vocabulary/actions.ts'
-import { type AccountFacts, type AccountValues, type CheckCall, oauth2 } from './vocabulary/auth.ts'
+import {
+  type AccountFacts,
+  type AccountValues,
+  type CheckCall,
+  oauth2,
+  UNPROVEN,
+  type Values,
+} from './vocabulary/auth.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
@@ -54,6 +62,7 @@ const pages: CheckCall = {
   headers: { 'linkedin-version': '{api_version}', 'x-restli-protocol-version': '2.0.0' },
   notKnown: [403], // the scope it takes is not one that every app gets
   verify: refusePageOfOthers,
+  account: (body, { settings }) => isListed(body, settings) ? {} : UNPROVEN,
 }
 
 const signIn = (scope: string, check: CheckCall) =>
@@ -81,7 +90,7 @@ export const linkedin = defineConnector({
     'post as a page also _Community Management_, and the person who signs in has to administer the page.',
     'Connecting a page asks LinkedIn which pages that person administers, and is refused where the page is not among',
     'them. LinkedIn does not let every app ask that: where it refuses the question (403), the page is taken as typed, and',
-    'a page of somebody else shows at the first post.',
+    'a page of somebody else shows at the first post. Webhooks about a page come only where LinkedIn has confirmed it.',
     '',
     'A sign-in lasts 60 days. Unless LinkedIn has approved our app for refresh tokens, the owner has to sign in again',
     'then.',
@@ -107,6 +116,7 @@ export const linkedin = defineConnector({
   // LinkedIn limits by the day, and says how much only in its developer portal; this is our own courtesy.
   rateLimit: perWindow({ requests: 10, seconds: 10, burst: 5 }),
   failure: readFailure,
+  webhooks,
 
   streams: {},
 
@@ -200,11 +210,8 @@ function refusePageOfOthers(body: unknown, { settings }: AccountValues): void {
       detail: 'LinkedIn’s list of the pages that this person administers cannot be read.',
     })
   }
-  const { elements } = parsed.data
-  const isTheirs = elements.some(({ organization, state }) =>
-    organization === `urn:li:organization:${settings.organization_id}` && state === 'APPROVED'
-  )
-  if (isTheirs || elements.length >= PAGES_ASKED) return // among so many it may be a later one
+  // among so many it may be a later one
+  if (isListed(body, settings) || parsed.data.elements.length >= PAGES_ASKED) return
   throw new AppError('invalid_settings', {
     detail:
       `Whoever signed in does not administer the page ${settings.organization_id} at LinkedIn.`,
@@ -214,6 +221,11 @@ function refusePageOfOthers(body: unknown, { settings }: AccountValues): void {
     }],
   })
 }
+
+const isListed = (body: unknown, { organization_id }: Values): boolean =>
+  Pages.safeParse(body).data?.elements.some(({ organization, state }) =>
+    organization === `urn:li:organization:${organization_id}` && state === 'APPROVED'
+  ) ?? false
 
 /** LinkedIn looks at no page itself: without a title there is no card. */
 function articleOf(

@@ -1,11 +1,12 @@
 // Mailchimp, newsletters: the members of an audience and its daily numbers in; members, tags and consent out.
-import { Buffer } from 'node:buffer'
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { ContactColumns } from '../contracts/contacts.ts'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
+import { memberId, memberPath, mergeFields, STATUSES } from './mailchimp/members.ts'
+import { lookup, push } from './mailchimp/push-members.ts'
 import { OVERLAP_SECONDS, readMembers } from './mailchimp/read-members.ts'
+import { webhooks } from './mailchimp/webhooks.ts'
 import { action, type ActionAnswer } from './vocabulary/actions.ts'
 import { type AccountFacts, basicKey, type CheckCall, oauth2, secret } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
@@ -82,8 +83,11 @@ export const mailchimp = defineConnector({
     '',
     'First and last name, phone, company and address are the merge fields `FNAME`, `LNAME`, `PHONE`, `COMPANY` and',
     '`ADDRESS`; every merge field is in `source_data`. A member is known by the hash of the address, so one whose address',
-    'changes is a new one, and the old one ends. Archived members end at once; one that was deleted for good ends when',
-    'two complete runs have not found it.',
+    'changes is a new one, and the old one ends. Archived members end at once; one that was deleted for good ends with',
+    'the next complete run.',
+    '',
+    'A contact made here becomes a member in the marketing status it has, and a transactional one where it has none.',
+    'Mailchimp takes whole addresses only, with line 1, city, region and postal code. Deleting archives.',
     '',
     'The daily numbers go back as far as Mailchimp shows them, half a year; older ones stay.',
   ].join('\n'),
@@ -130,6 +134,7 @@ export const mailchimp = defineConnector({
     account.account_id ? `${account.account_id}/${settings.list_id}` : settings.list_id,
   budgetKey: ({ settings, account }) => `mailchimp:${account.account_id ?? settings.list_id}`,
   failure: readFailure,
+  webhooks: webhooks(memberId),
 
   streams: {
     contacts: {
@@ -138,6 +143,8 @@ export const mailchimp = defineConnector({
       // Those of one second come in no order that Mailchimp states, and an import can make more of them than a
       // page holds: whoever a single scan did not show may still be there.
       confirmsAbsence: false,
+      lookup,
+      push,
       id: 'id',
       record: Member,
       toRecord: (member) => ({
@@ -191,17 +198,12 @@ export const mailchimp = defineConnector({
       requests: ({ email, status_if_new, status, tags, ...member }) => [
         {
           method: 'PUT',
-          path: memberPath(email),
+          path: memberPath(memberId(email)),
           json: {
             email_address: email,
             status_if_new,
             ...(status === undefined ? {} : { status }),
-            merge_fields: {
-              ...member.merge_fields,
-              ...(member.first_name === undefined ? {} : { FNAME: member.first_name }),
-              ...(member.last_name === undefined ? {} : { LNAME: member.last_name }),
-              ...(member.phone === undefined ? {} : { PHONE: member.phone }),
-            },
+            merge_fields: { ...member.merge_fields, ...mergeFields(member) },
           },
         },
         // those of the call before would be for new members only
@@ -246,7 +248,7 @@ export const mailchimp = defineConnector({
       repeatable: true,
       requests: ({ email }) => [{
         method: 'PATCH',
-        path: memberPath(email),
+        path: memberPath(memberId(email)),
         json: { status: 'unsubscribed' },
       }],
       read: ([answer], { email }) => stateOf(answer, email),
@@ -259,7 +261,7 @@ export const mailchimp = defineConnector({
       input: z.strictObject({ email: z.email() }),
       output: z.object({ member_id: z.string() }),
       repeatable: false, // the second call is refused, as if nothing had been done
-      requests: ({ email }) => [{ method: 'DELETE', path: memberPath(email) }],
+      requests: ({ email }) => [{ method: 'DELETE', path: memberPath(memberId(email)) }],
       read: (_, { email }) => ({ member_id: memberId(email) }),
     }),
   },
@@ -272,19 +274,12 @@ function stateOf(answer: ActionAnswer | undefined, email: string) {
   }
 }
 
-/** MD5 is Mailchimp's name for a member, and protects nothing. */
-function memberId(email: string): string {
-  return createHash('md5').update(Buffer.from(email.toLowerCase())).digest('hex')
-}
-
-const memberPath = (email: string) => `/lists/{list_id}/members/${memberId(email)}`
-
 function tagsCall(email: string, add: string[], remove: string[]) {
   const tags = [
     ...add.map((name) => ({ name, status: 'active' })),
     ...remove.map((name) => ({ name, status: 'inactive' })),
   ]
-  return { method: 'POST' as const, path: `${memberPath(email)}/tags`, json: { tags } }
+  return { method: 'POST' as const, path: `${memberPath(memberId(email))}/tags`, json: { tags } }
 }
 
 function textAt(value: unknown, path: string): string | undefined {
@@ -322,13 +317,6 @@ function readTokenAnswer(body: unknown): unknown {
 }
 
 // What Mailchimp has, in our columns.
-
-const STATUSES: Record<string, ContactColumns['marketing_status']> = {
-  subscribed: 'subscribed',
-  unsubscribed: 'unsubscribed',
-  pending: 'pending',
-  cleaned: 'bounced',
-}
 
 function columnsOf(member: Member): ContactColumns {
   const fields = member.merge_fields ?? {}

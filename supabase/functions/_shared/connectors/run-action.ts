@@ -33,6 +33,9 @@ const UNKNOWN: readonly ErrorCode[] = [
   'unavailable',
 ]
 
+/** May the platform have done what was sent? Only asked of a request that left. */
+export const isUnknownOutcome = ({ code }: AppError): boolean => UNKNOWN.includes(code)
+
 /** @throws AppError `invalid_input`, naming the fields at fault */
 export function readInput(action: Action, input: unknown): unknown {
   const parsed = action.input.safeParse(input)
@@ -83,7 +86,7 @@ export async function runAction(
         ? thrown
         : new AppError('unavailable', { cause: thrown })
       const partOutput = answers.length === 0 ? {} : { output: outputSoFar() }
-      if (trace.sent && UNKNOWN.includes(error.code)) {
+      if (trace.sent && isUnknownOutcome(error)) {
         return { status: 'unknown', error, ...partOutput }
       }
       return answers.length === 0

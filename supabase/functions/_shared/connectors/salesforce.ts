@@ -3,7 +3,9 @@ import { z } from 'zod'
 import type { ContactColumns } from '../contracts/contacts.ts'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
+import { lookup, push } from './salesforce/push-people.ts'
 import { OVERLAP_SECONDS, readPeople } from './salesforce/read-people.ts'
+import { BATCH, resultsOf, upsertContacts } from './salesforce/write-people.ts'
 import { action, inBatches, ItemFailure } from './vocabulary/actions.ts'
 import { type AccountFacts, oauth2 } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
@@ -39,7 +41,7 @@ const settings = z.strictObject({
     .meta({
       title: 'External id field',
       description:
-        'API name of the field of Contact by which contacts are written; it must be an external id.',
+        'API name of the field of Contact by which new contacts are written; it must be an external id.',
     }),
   api_version: z.string().regex(/^v\d{2,3}\.0$/, 'must look like v63.0').default('v63.0').meta({
     title: 'API version',
@@ -93,8 +95,13 @@ export const salesforce = defineConnector({
     'goes on. Deleted records end with the next run for changes while they are in the recycle bin, and with the next',
     'complete run in any case.',
     '',
-    'To write contacts, name a field of Contact that is marked as an external id. Calls count against the org’s',
-    'allocation of the last 24 hours: when 95 % of it is used, Plugboard pauses and leaves the rest to others.',
+    'The action writes contacts by a field of Contact that is marked as an external id: name it in the settings. Where it',
+    'is named, contacts made here keep their own id in it, so that none is made twice; without it Salesforce is asked',
+    'for the email before one is made. New rows become contacts, in the record type of the settings where they name one.',
+    'A phone that is emptied here empties phone and mobile phone there.',
+    '',
+    'Calls count against the org’s allocation of the last 24 hours: when 95 % of it is used, Plugboard pauses and leaves',
+    'the rest to others.',
   ].join('\n'),
   settings,
 
@@ -138,6 +145,8 @@ export const salesforce = defineConnector({
     contacts: {
       read: readPeople,
       incremental: { overlapSeconds: OVERLAP_SECONDS },
+      lookup,
+      push,
       id: 'Id',
       record: Person,
       toRecord: (person) => ({
@@ -212,40 +221,32 @@ export const salesforce = defineConnector({
             }],
           })
         }
-        return inBatches(contacts, BATCH, (batch) => ({
-          method: 'PATCH',
-          path: `/services/data/{api_version}/composite/sobjects/Contact/${field}`,
-          json: {
-            allOrNone: false,
-            records: batch.map(({ external_id, fields, ...contact }) => ({
-              attributes: { type: 'Contact' },
+        return inBatches(contacts, BATCH, (batch) =>
+          upsertContacts(
+            field,
+            batch.map(({ external_id, fields, ...contact }) => ({
               ...fields,
               ...fieldsOf(contact),
               [field]: external_id,
             })),
-          },
-        }))
+          ))
       },
       read: (answers, { contacts }) => {
         // the answers stand where the records stood
-        const results = answers.flatMap(({ body }) => Array.isArray(body) ? body as unknown[] : [])
-          .map((result, index) => ({
-            index,
-            external_id: contacts[index]?.external_id ?? '',
-            id: String(readPath(result, 'id') ?? ''),
-            isDone: readPath(result, 'success') === true,
-            isNew: readPath(result, 'created') === true,
-            error: (readPath(result, 'errors') as unknown[] | undefined)?.[0],
-          }))
+        const results = answers.flatMap(({ body }) => resultsOf(body)).map((result, index) => ({
+          ...result,
+          index,
+          external_id: contacts[index]?.external_id ?? '',
+        }))
         const done = results.filter(({ isDone }) => isDone)
         return {
           created: done.filter(({ isNew }) => isNew).length,
           updated: done.filter(({ isNew }) => !isNew).length,
           contacts: done.map(({ id, external_id }) => ({ id, external_id })),
-          failed: results.filter(({ isDone }) => !isDone).map(({ index, error }) => ({
+          failed: results.filter(({ isDone }) => !isDone).map(({ index, code, message }) => ({
             index,
-            code: String(readPath(error, 'statusCode') ?? 'UNKNOWN'),
-            message: platformWords(readPath(error, 'message')),
+            code,
+            message,
           })),
         }
       },
@@ -255,9 +256,6 @@ export const salesforce = defineConnector({
 
 /** What a record says of itself beside its fields: its type, and which record it is. */
 const NO_FIELDS = ['attributes', 'id']
-
-/** Salesforce's own limit of one call. */
-const BATCH = 200
 
 function fieldsOf(
   { first_name, last_name, email, phone, job_title }: {

@@ -4,6 +4,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
+import { subscriptions } from './shopify/subscriptions.ts'
+import { webhooks } from './shopify/webhooks.ts'
 import { headerKey, oauth2, secret, type Values } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
 import type { PlatformCall } from './vocabulary/platform-call.ts'
@@ -145,6 +147,7 @@ export const shopify = defineConnector({
   },
   failure: (answer) => answer.status === 200 ? readErrors(answer.body) : readStatus(answer),
   pause: ({ body }) => untilAffordable(body),
+  webhooks: webhooks((domain) => SHOP.test(domain), subscriptions(graphql)),
 
   streams: {
     products: {

@@ -5,6 +5,7 @@ import { readFailure } from './slack/failure.ts'
 import { columnsOf, isDeleted, Message, sourceId } from './slack/message.ts'
 import { readMessages } from './slack/read-messages.ts'
 import { timeOf, TS } from './slack/timestamps.ts'
+import { webhooks } from './slack/webhooks.ts'
 import { action } from './vocabulary/actions.ts'
 import { type AccountFacts, headerKey, oauth2, secret } from './vocabulary/auth.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
@@ -120,6 +121,7 @@ export const slack = defineConnector({
     post: ONE_A_SECOND, // for each channel
   }),
   failure: readFailure,
+  webhooks,
 
   streams: {
     messages: {

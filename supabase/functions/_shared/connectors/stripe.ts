@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
+import { webhooks } from './stripe/webhooks.ts'
 import { type AccountValues, headerKey, secret } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
@@ -9,7 +10,8 @@ import { readPath } from './vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from './vocabulary/stream-definition.ts'
 
 /** Pinned, so that the account's own default never changes what comes. */
-const headers = { 'stripe-version': '2026-07-29.dahlia' }
+const API_VERSION = '2026-07-29.dahlia'
+const headers = { 'stripe-version': API_VERSION }
 
 const settings = z.strictObject({
   account_id: z.string().trim().regex(/^acct_[A-Za-z0-9]+$/, 'is an account id like acct_1Abc…')
@@ -68,6 +70,24 @@ const Payment = z.object({
   latest_charge: z.union([z.string(), Charge]).nullish(),
 })
 
+/** By which a payment changes. */
+const PAYMENT_EVENTS = [
+  'payment_intent.created',
+  'payment_intent.requires_action',
+  'payment_intent.processing',
+  'payment_intent.amount_capturable_updated',
+  'payment_intent.partially_funded',
+  'payment_intent.payment_failed',
+  'payment_intent.succeeded',
+  'payment_intent.canceled',
+  'charge.captured',
+  'charge.refunded',
+  'charge.updated',
+  'refund.created',
+  'refund.updated',
+  'refund.failed',
+]
+
 export const stripe = defineConnector({
   slug: 'stripe',
   name: 'Stripe',
@@ -76,7 +96,7 @@ export const stripe = defineConnector({
   docs: 'https://docs.stripe.com/api', // read 2026-11-20
   guide: [
     "Make a **restricted key** in Stripe's dashboard (Developers, API keys) that may *read* Customers,",
-    'PaymentIntents, Charges and refunds, and Events, and may write nothing. A secret key works too, and may do',
+    'PaymentIntents, Charges and refunds, and Events, and may write Webhook Endpoints, or nothing. A secret key works too, and may do',
     'far more than is needed here. Keys of a sandbox or of test mode connect an account beside the live one.',
     'The account id has to be that of the key: a key of another account is refused. A restricted key may not ask Stripe',
     'whose it is unless you let it read that; then the id is taken as typed, and nothing tells if it is wrong.',
@@ -116,6 +136,7 @@ export const stripe = defineConnector({
     },
   },
   failure: readFailure,
+  webhooks: webhooks(API_VERSION, PAYMENT_EVENTS),
 
   streams: {
     contacts: {
@@ -126,6 +147,11 @@ export const stripe = defineConnector({
           id: 'id',
         }),
       incremental: { overlapSeconds: 0 }, // the bookmark has its own
+      lookup: {
+        max: 1,
+        call: ([id]) => ({ path: `/customers/${encodeURIComponent(id!)}`, headers, accept: [404] }),
+        records: (body) => readPath(body, 'error') === undefined ? [body] : [],
+      },
       id: 'id',
       record: Customer,
       toRecord: (customer) => {
@@ -166,22 +192,7 @@ export const stripe = defineConnector({
         readObjects(context, {
           path: '/payment_intents',
           expand: 'latest_charge', // where refunds are counted
-          events: [
-            'payment_intent.created',
-            'payment_intent.requires_action',
-            'payment_intent.processing',
-            'payment_intent.amount_capturable_updated',
-            'payment_intent.partially_funded',
-            'payment_intent.payment_failed',
-            'payment_intent.succeeded',
-            'payment_intent.canceled',
-            'charge.captured',
-            'charge.refunded',
-            'charge.updated',
-            'refund.created',
-            'refund.updated',
-            'refund.failed',
-          ],
+          events: PAYMENT_EVENTS,
           id: 'payment_intent',
         }),
       incremental: { overlapSeconds: 0 },

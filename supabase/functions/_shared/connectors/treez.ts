@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { ProductColumns } from '../contracts/products.ts'
 import { AppError } from '../platform/errors.ts'
 import { defineConnector, type Failure } from './define-connector.ts'
+import { webhooks } from './treez/webhooks.ts'
 import { secret, signedRequest, tokenExchange } from './vocabulary/auth.ts'
 import { decimal } from './vocabulary/decimal.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
@@ -154,6 +155,7 @@ export const treez = defineConnector({
     `treez:${fingerprint(String(credentials.client_id ?? credentials.certificate_id))}`,
   accountId: ({ settings }) => settings.dispensary.toLowerCase(),
   failure: ({ status, body }) => status < 300 ? readFailure(body) : null,
+  webhooks,
 
   streams: {
     products: {

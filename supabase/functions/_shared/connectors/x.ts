@@ -6,6 +6,7 @@ import { requiresResponse } from '../text/requires-response.ts'
 import { sentimentScore } from '../text/sentiment.ts'
 import { weightedLength } from '../text/weighted-length.ts'
 import { defineConnector, type Failure, type JudgedAnswer } from './define-connector.ts'
+import { webhooks } from './x/webhooks.ts'
 import { action } from './vocabulary/actions.ts'
 import { oauth2 } from './vocabulary/auth.ts'
 import type { PlatformCall } from './vocabulary/platform-call.ts'
@@ -59,6 +60,7 @@ const FIELDS = {
 }
 
 const QUARTER_HOUR = 15 * 60
+const DAY = 24 * 60 * 60
 
 export const x = defineConnector({
   slug: 'x',
@@ -116,10 +118,22 @@ export const x = defineConnector({
   rateLimit: { requestsPerSecond: 10, burst: 10 },
   limits: {
     me: perWindow({ requests: 75, seconds: QUARTER_HOUR, burst: 15 }),
-    tweets: perWindow({ requests: 900, seconds: QUARTER_HOUR, burst: 90 }),
-    mentions: perWindow({ requests: 300, seconds: QUARTER_HOUR, burst: 30 }),
-    lookup: perWindow({ requests: 3500, seconds: QUARTER_HOUR, burst: 100 }),
-    post: perWindow({ requests: 100, seconds: QUARTER_HOUR, burst: 20 }),
+    tweets: {
+      ...perWindow({ requests: 900, seconds: QUARTER_HOUR, burst: 90 }),
+      app: perWindow({ requests: 10_000, seconds: QUARTER_HOUR, burst: 1000 }),
+    },
+    mentions: {
+      ...perWindow({ requests: 300, seconds: QUARTER_HOUR, burst: 30 }),
+      app: perWindow({ requests: 450, seconds: QUARTER_HOUR, burst: 45 }),
+    },
+    lookup: {
+      ...perWindow({ requests: 5000, seconds: QUARTER_HOUR, burst: 100 }),
+      app: perWindow({ requests: 3500, seconds: QUARTER_HOUR, burst: 350 }),
+    },
+    post: {
+      ...perWindow({ requests: 100, seconds: QUARTER_HOUR, burst: 20 }),
+      app: perWindow({ requests: 10_000, seconds: DAY, burst: 1000 }),
+    },
     delete: perWindow({ requests: 50, seconds: QUARTER_HOUR, burst: 10 }),
   },
   failure: readFailure,
@@ -127,6 +141,7 @@ export const x = defineConnector({
     headers.get('x-rate-limit-remaining') === '0'
       ? untilReset(headers.get('x-rate-limit-reset'), now) ?? null
       : null,
+  webhooks: webhooks(postsOf),
 
   streams: {
     social_posts: {

@@ -8,9 +8,15 @@ export type JsonSchema = z.infer<typeof JsonSchema>
 /** One stream a connector offers. */
 export const ConnectorStream = z.object({
   name: z.string(),
-  direction: z.enum(['in', 'out', 'both']), // seen from here: `in` comes from the platform
+  direction: z.enum(['pull', 'push', 'both']), // pull: read from the platform; push: written there
   incremental: z.boolean(), // can ask only for what changed
   detects_deletes: z.boolean(), // notices what the platform no longer has
+  /** How local changes go out; left out where they do not. */
+  push: z.object({
+    columns: z.array(z.string()), // the most that can be written; an account's settings may leave some out
+    deletes: z.boolean(), // whether deletions can go out too
+    key: z.enum(['email']).nullable(), // what a new record is known by: made twice with it, it is there once
+  }).optional(),
 })
 export type ConnectorStream = z.infer<typeof ConnectorStream>
 
@@ -41,7 +47,10 @@ export const ConnectorInfo = z.object({
    * `x-auth-type` is `oauth2` there is nothing to fill in: the owner signs in at the platform.
    */
   credentials_schema: JsonSchema,
-  /** `sync_in:<stream>`: reads it; `incremental:<stream>`: can ask only for what changed; `action:<name>`. */
+  /**
+   * `sync_in:<stream>`: reads it; `sync_out:<stream>`: local changes can go out; `incremental:<stream>`: can ask only for what changed; `action:<name>`;
+   * `webhooks`: hears of changes from the platform.
+   */
   capabilities: z.array(z.string()),
   streams: z.array(ConnectorStream),
   actions: z.array(ConnectorAction),

@@ -32,6 +32,7 @@ export const Integration = z.object({
   settings,
   account: z.record(z.string(), z.string()), // what the platform says of the account: its region, its ids
   sync_interval_minutes: z.int(),
+  webhooks: z.boolean().nullable(), // subscribed at the platform? null: where its webhooks can reach us
   consecutive_failures: z.int().nonnegative(), // three put the integration into `error`
   last_error: ErrorSummary.nullable(),
   last_synced_at: Timestamp.nullable(),
@@ -164,7 +165,7 @@ export const finishSignIn = contract({
   ],
 })
 
-/** Changes what is given and leaves the rest; `paused` stops or resumes its syncs. */
+/** Changes what is given and leaves the rest; `paused` stops or resumes its syncs, `webhooks` (un)subscribes. */
 export const updateIntegration = contract({
   method: 'POST',
   path: '/integrations/update',
@@ -176,10 +177,15 @@ export const updateIntegration = contract({
     credentials: credentials.optional(),
     sync_interval_minutes: syncIntervalMinutes.optional(),
     paused: z.boolean().optional(),
+    /** Whether webhooks are subscribed at the platform, where it lets an account do that. */
+    webhooks: z.boolean().optional(),
   }).refine(
     ({ integration_id: _, ...changes }) =>
       Object.values(changes).some((value) => value !== undefined),
-    { error: 'give at least one of name, settings, credentials, sync_interval_minutes, paused' },
+    {
+      error:
+        'give at least one of name, settings, credentials, sync_interval_minutes, paused, webhooks',
+    },
   ),
   response: Integration,
   errors: [
@@ -222,7 +228,7 @@ export const checkIntegrations = contract({
   errors: ['organization_not_found', 'not_a_manager'],
 })
 
-/** Checks the accounts that are due: the hourly schedule's worker. */
+/** Checks the accounts and compares the webhook subscriptions that are due: the hourly schedule's worker. */
 export const workChecks = contract({
   method: 'POST',
   path: '/integrations/work',

@@ -2,25 +2,31 @@
 import { z } from 'zod'
 import { contract, ErrorSummary, Timestamp } from './contract.ts'
 
-/** `incremental` asks only for what changed; `full` reads everything and notices deletions. */
-export const SyncMode = z.enum(['incremental', 'full'])
+/**
+ * `incremental` asks only for what changed; `full` reads everything and notices deletions; `push` reads nothing and
+ * sends local changes. Where the stream pushes, the other two send them too, after they have read.
+ */
+export const SyncMode = z.enum(['incremental', 'full', 'push'])
 export type SyncMode = z.infer<typeof SyncMode>
 
-/** What started a run. */
-export const SyncType = z.enum(['scheduled', 'manual', 'webhook'])
+/** What started a run; `change`: a local change that has to go out. */
+export const SyncType = z.enum(['scheduled', 'manual', 'webhook', 'change'])
 export type SyncType = z.infer<typeof SyncType>
 
 /**
  * `partial`: finished, but a person should look. `error.code` says at what: `invalid_record` (records were
- * refused and wait in `sync_errors`), `mass_delete_held` (deletions wait for a yes) or `provider_not_found` (a part
- * of the account, such as a channel, cannot be read and was passed over).
+ * refused and wait in `sync_errors`), `push_refused` (local changes were, and are there too), `mass_delete_held` (deletions
+ * wait for a yes) or `provider_not_found` (a part of the account, such as a channel, cannot be read and was passed over).
  */
 export const SyncStatus = z.enum(['queued', 'running', 'success', 'partial', 'failed'])
 export type SyncStatus = z.infer<typeof SyncStatus>
 
 const count = z.int().nonnegative()
 
-/** Records of one run. `unchanged` ones were not written at all; `errors` were refused. */
+/**
+ * Records of one run. `unchanged` ones were not written at all; `errors` were refused. `pushed` local changes are at the
+ * platform, `failed` ones it refused; `conflicts` were changed on both sides.
+ */
 export const SyncStats = z.object({
   fetched: count,
   created: count,
@@ -28,6 +34,9 @@ export const SyncStats = z.object({
   unchanged: count,
   deleted: count,
   errors: count,
+  pushed: count,
+  conflicts: count,
+  failed: count,
 })
 export type SyncStats = z.infer<typeof SyncStats>
 
@@ -45,7 +54,10 @@ export const SyncLog = z.object({
   updated_count: count,
   unchanged_count: count,
   deleted_count: count,
-  error_count: count,
+  error_count: count, // refused records
+  pushed_count: count, // local changes that are at the platform now, deletions too
+  conflict_count: count, // records that both sides had changed: sync_conflicts
+  failed_count: count, // local changes that the platform refused: sync_errors
   error: ErrorSummary.nullable(), // why it failed or is partial; while it runs, what it waits for
   requested_by: z.uuid().nullable(), // the user who asked; null for schedules and the secret key
   started_at: Timestamp.nullable(), // null while queued
@@ -56,15 +68,19 @@ export const SyncLog = z.object({
 })
 export type SyncLog = z.infer<typeof SyncLog>
 
-/** One record that was refused, with everything needed to repair it: a row of `sync_errors`. */
+/**
+ * One record that was refused, with everything needed to repair it: a row of `sync_errors`. `push`: a local change that the
+ * platform did not take; the next edit of the record, or a push by hand, tries again.
+ */
 export const SyncError = z.object({
   id: z.uuid(),
   organization_id: z.uuid(),
   integration_id: z.uuid(),
   stream: z.string(),
+  direction: z.enum(['pull', 'push']),
   source_id: z.string().nullable(), // null when the record does not even say which one it is
   sync_log_id: z.uuid().nullable(), // null once the log is past its retention
-  payload: z.unknown(), // the record as the platform sent it, or as a person repaired it
+  payload: z.unknown(), // the record as the platform sent it, or as a person repaired it; of a push, what was to be sent
   code: z.string(),
   message: z.string(),
   issues: z.array(z.object({ path: z.string(), message: z.string() })),
@@ -73,7 +89,7 @@ export const SyncError = z.object({
   last_seen_at: Timestamp, // when the platform last gave the record
   repaired_at: Timestamp.nullable(), // when a person last changed the payload; syncs then leave it alone
   resolved_at: Timestamp.nullable(),
-  resolution: z.enum(['synced', 'replayed', 'gone', 'dismissed']).nullable(), // null while open
+  resolution: z.enum(['synced', 'replayed', 'pushed', 'gone', 'dismissed']).nullable(), // null while open
 })
 export type SyncError = z.infer<typeof SyncError>
 
@@ -124,7 +140,7 @@ export const startSync = contract({
   request: z.strictObject({
     integration_id: z.uuid(),
     stream,
-    mode: SyncMode.optional(), // left out: full; incremental reads only what changed
+    mode: SyncMode.optional(), // left out: full; incremental reads only what changed; push sends only
     allow_mass_delete: z.boolean().optional(), // a person's yes to a run that mass_delete_held
     wait: z.boolean().optional(), // false: answers 202 at once; left out or true: up to 50 s for the end
   }),
@@ -133,6 +149,7 @@ export const startSync = contract({
     'integration_not_found',
     'not_a_manager',
     'stream_not_found',
+    'stream_not_pushed',
     'integration_paused',
     'integration_disconnected',
   ],

@@ -1,9 +1,11 @@
 // Sends a request once: guarded, timed, redirected where it may go, its answer read up to a limit.
 import { AppError } from '../platform/errors.ts'
 import { isSecretName } from '../platform/redact.ts'
+import { abortable } from './abortable.ts'
 import { type Answer, sentSecrets } from './answer.ts'
 import { Body, BodyTooLarge, discardBody, readBody } from './body.ts'
 import type { HttpRequest } from './request.ts'
+import { isRepeatable } from './retry.ts'
 import { checkAddress, type GuardOptions } from './private-network.ts'
 import { checkRedirectCount, redirectTarget } from './redirects.ts'
 
@@ -71,7 +73,7 @@ async function exchange(
     const response = await options.fetch(url.href, {
       method,
       headers,
-      body: request.body as BodyInit | undefined,
+      ...bodyOf(request, method, options.fetch),
       redirect: 'manual',
       signal,
     })
@@ -101,6 +103,20 @@ async function exchange(
   }
 }
 
+/**
+ * A runtime may send a request by itself once more when a connection that it kept breaks off: Deno does, also a POST that
+ * the server has carried out. What may not be repeated is therefore given as a stream, which can be read once.
+ */
+function bodyOf(
+  { body, repeatable }: HttpRequest,
+  method: string,
+  fetch: typeof globalThis.fetch,
+): RequestInit & { duplex?: 'half' } {
+  const isSafe = (repeatable ?? isRepeatable(method)) || !['POST', 'PATCH', 'PUT'].includes(method)
+  if (isSafe || fetch !== globalThis.fetch) return { body: body as BodyInit | undefined }
+  return { body: new Blob([body as BlobPart ?? '']).stream(), duplex: 'half' }
+}
+
 async function headersOf(request: HttpRequest, method: string, url: URL) {
   try {
     const plain = new Headers({ accept: 'application/json', 'user-agent': 'Plugboard' })
@@ -122,17 +138,4 @@ async function headersOf(request: HttpRequest, method: string, url: URL) {
 function mayCarryCredentials(request: HttpRequest): boolean {
   return request.authorize !== undefined || request.body !== undefined ||
     Object.keys(request.headers ?? {}).some((name) => isSecretName(name))
-}
-
-/** Stops waiting for work that knows no signal, such as a name lookup. */
-async function abortable<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted()
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -34,18 +34,23 @@ export class BodyTooLarge extends Error {
  * unpack into a large one.
  *
  * @param announcedBytes `Content-Length`, where there is one: a large file that keeps to it is held once.
+ * @param signal Ends it; what is thrown is its reason.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   announcedBytes = 0,
+  signal?: AbortSignal,
 ): Promise<Uint8Array> {
   if (!body) return new Uint8Array()
   let held = new Uint8Array(Math.min(Math.max(announcedBytes, 0) || 0, maxBytes))
   let size = 0
   const reader = body.getReader()
+  const giveUp = () => void reader.cancel().catch(() => {}) // the read below ends by it
+  signal?.addEventListener('abort', giveUp, { once: true })
   while (true) {
     const { done, value } = await reader.read()
+    signal?.throwIfAborted()
     if (done) break
     size += value.byteLength
     if (size > maxBytes) {
@@ -59,6 +64,7 @@ export async function readBody(
     }
     held.set(value, size - value.byteLength)
   }
+  signal?.removeEventListener('abort', giveUp)
   return held.subarray(0, size)
 }
 

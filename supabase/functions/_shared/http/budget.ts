@@ -2,7 +2,7 @@
 //
 // Budget and circuit are rows in Postgres: an Edge Function may not live to see the next call, and
 // several may call the same account at once.
-import type { RateLimit } from '../connectors/vocabulary/rate-limit.ts'
+import type { Limits, RateLimit } from '../connectors/vocabulary/rate-limit.ts'
 import type { Database } from '../platform/database.ts'
 
 /** `wait_ms` before sending; `retry_after_ms` until an open circuit lets one call through again. */
@@ -17,7 +17,8 @@ export type Outcome = 'success' | 'failure' | 'throttled'
 
 /**
  * What a request takes: `cost` turns (1 when not said), and as many of a further limit by its name. What
- * follows a colon in the name is counted apart: `post:general` and `post:random` each have all of `post`.
+ * follows a colon in the name is counted apart: `post:general` and `post:random` each have all of `post`,
+ * but for what the app has of it.
  */
 export type Turn = {
   limit?: string
@@ -36,39 +37,49 @@ export interface RequestBudget {
 /**
  * The budget of one account in Postgres.
  *
- * @param key What shares the budget, such as `treez:some-store`.
+ * @param keys What shares the budget, such as `treez:some-store`, and what shares the app's part of a limit.
  * @param limits Further limits, by the names that requests use.
  */
 export function databaseBudget(
   db: Pick<Database, 'call'>,
-  key: string,
+  keys: { account: string; app: string },
   rateLimit: RateLimit,
-  limits: Record<string, RateLimit> = {},
+  limits: Limits = {},
 ): RequestBudget {
   return {
     async acquire({ limit, cost = 1, maxWaitMs } = {}) {
-      const further = limit === undefined ? null : limits[limit.split(':', 1)[0]!]
-      if (further === undefined) throw new TypeError(`${key} has no limit "${limit}"`)
       return await db.call<Grant>('acquire_request', {
-        p_key: key,
+        p_key: keys.account,
         p_requests_per_second: rateLimit.requestsPerSecond,
         p_burst: rateLimit.burst,
         p_cost: cost,
-        p_limit: further && {
-          key: `${key}:${limit}`,
-          requests_per_second: further.requestsPerSecond,
-          burst: further.burst,
-        },
+        p_limits: limit === undefined ? null : furtherLimits(keys, limits, limit),
         p_max_wait_ms: maxWaitMs ?? null,
       })
     },
     report: async (outcome, retry_after_ms, limit) => {
       const throttled = outcome === 'throttled' && limit !== undefined
       await db.call<void>('report_request', {
-        p_key: throttled ? `${key}:${limit}` : key,
+        p_key: throttled ? `${keys.account}:${limit}` : keys.account,
         p_outcome: outcome,
         p_retry_after_ms: retry_after_ms === undefined ? null : Math.ceil(retry_after_ms),
       })
     },
   }
+}
+
+/** The account's part of the limit and, where there is one, the app's. */
+function furtherLimits(keys: { account: string; app: string }, limits: Limits, limit: string) {
+  const name = limit.split(':', 1)[0]!
+  const further = limits[name]
+  if (further === undefined) throw new TypeError(`${keys.account} has no limit "${limit}"`)
+  const row = (key: string, { requestsPerSecond, burst }: RateLimit) => ({
+    key,
+    requests_per_second: requestsPerSecond,
+    burst,
+  })
+  return [
+    row(`${keys.account}:${limit}`, further),
+    ...(further.app ? [row(`${keys.app}:${name}`, further.app)] : []),
+  ]
 }

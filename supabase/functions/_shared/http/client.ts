@@ -87,7 +87,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       }
       if (grant.wait_ms > maxRetryAfterMs) {
         throw new AppError('provider_rate_limited', {
-          detail: `The account's budget at ${host} is used up for now.`,
+          detail: `The budget of calls to ${host} is used up for now.`,
           retryAfterMs: grant.wait_ms,
         })
       }

@@ -1,10 +1,10 @@
 // Keeps addresses given by people away from our own network: only public http(s) hosts are called.
 //
-// Names are resolved here and once more by fetch, which offers no way to hand it the address that
-// was checked. A name server that answers "public" first and "private" a moment later (DNS
-// rebinding) can therefore get past this guard; what then still holds is that the answer has to be
-// JSON and that the credentials sent are the caller's own. node:https could be given the address
-// through its `lookup` option, for the price of leaving fetch.
+// Where a call then goes through fetch, the name is resolved once more: fetch cannot be handed the
+// address that was checked. A name server that answers "public" first and "private" a moment later
+// (DNS rebinding) can get past the guard there; what then still holds is that the answer has to be
+// JSON and that the credentials sent are the caller's own. Webhooks go out through pinned-call.ts,
+// which connects to the very address that was checked.
 import { lookup } from 'node:dns/promises'
 import ipaddr from 'ipaddr.js'
 import { AppError } from '../platform/errors.ts'
@@ -37,25 +37,51 @@ export async function checkAddress(url: string | URL, options: GuardOptions = {}
   }
   if (options.allowPrivateNetworks) return parsed
 
-  const host = parsed.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+  await publicAddresses(parsed, options.resolve)
+  return parsed
+}
+
+/**
+ * The addresses behind a URL's host, each of them public. Throws `private_network_refused`, or
+ * `provider_unavailable` when the name cannot be resolved.
+ */
+export async function publicAddresses(url: URL, resolve = resolveHost): Promise<string[]> {
+  const host = bareHost(url)
   if (isPrivateName(host)) throw refused(`${host} is a name inside a private network.`)
   // URL has already turned 2130706433, 0x7f.1 and 0177.0.0.1 into 127.0.0.1
   if (ipaddr.isValid(host)) {
     if (!isPublicAddress(host)) throw refused(`${host} is not a public address.`)
-    return parsed
+    return [host]
   }
-  const addresses = await (options.resolve ?? resolveHost)(host).catch((cause) => {
-    throw new AppError('provider_unavailable', {
-      detail: `The name ${host} could not be resolved. Check the address.`,
-      cause,
-    })
-  })
-  // Which of them fetch will take is unknown, so one private address is one too many. The
+  const addresses = await addressesOf(host, resolve)
+  // Which of them a caller will take is unknown, so one private address is one too many. The
   // message does not say which: a name must not tell a stranger what our network looks like.
   if (addresses.length === 0 || !addresses.every(isPublicAddress)) {
     throw refused(`${host} does not lead to a public address.`)
   }
-  return parsed
+  return addresses
+}
+
+/** All addresses behind a URL's host, whatever they are. Throws `provider_unavailable`. */
+export async function anyAddresses(url: URL, resolve = resolveHost): Promise<string[]> {
+  const host = bareHost(url)
+  return ipaddr.isValid(host) ? [host] : await addressesOf(host, resolve)
+}
+
+/** A host as name servers and certificates know it: without brackets and the root's dot. */
+export function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+}
+
+async function addressesOf(host: string, resolve: typeof resolveHost): Promise<string[]> {
+  try {
+    return await resolve(host)
+  } catch (cause) {
+    throw new AppError('provider_unavailable', {
+      detail: `The name ${host} could not be resolved. Check the address.`,
+      cause,
+    })
+  }
 }
 
 /** Is this the address of a machine on the public internet? */
@@ -63,6 +89,11 @@ export function isPublicAddress(text: string): boolean {
   if (!ipaddr.isValid(text)) return false
   const address = ipaddr.parse(text)
   return address instanceof ipaddr.IPv4 ? isPublicIPv4(address) : isPublicIPv6(address)
+}
+
+/** Is this an address of the machine itself? */
+export function isLoopbackAddress(text: string): boolean {
+  return ipaddr.isValid(text) && ipaddr.process(text).range() === 'loopback'
 }
 
 function isPublicIPv4(address: ipaddr.IPv4): boolean {

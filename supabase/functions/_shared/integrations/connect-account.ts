@@ -1,5 +1,6 @@
 // Connects an account: settings and credentials are proved against the platform before anything is kept.
 import type { z } from 'zod'
+import { pushColumnsOf } from '../connectors/define-connector.ts'
 import type { Authorization, connectIntegration, Integration } from '../contracts/integrations.ts'
 import { beginSignIn } from '../oauth/begin-sign-in.ts'
 import { signInAuth } from '../oauth/sign-in-client.ts'
@@ -48,5 +49,6 @@ export async function connectAccount(
     p_token_expires_at: proved.token?.expires_at ?? null,
     p_account: proved.account,
     p_streams: connector.streamsOf(values.settings),
+    p_push_columns: pushColumnsOf(connector, values.settings),
   })
 }

@@ -9,11 +9,12 @@ import { type HeldTokens, revokeTokens } from '../oauth/revoke.ts'
 import { signInAuth, signInClient } from '../oauth/sign-in-client.ts'
 import { storedGrant } from '../oauth/stored-grant.ts'
 import type { Outside } from '../platform/outside.ts'
+import { endSubscriptions } from '../webhooks/run-subscriptions.ts'
 import { type OpenIntegration, readIntegration } from './open-integration.ts'
 
 /**
  * The synced rows stay, unless they are to go too. A platform that cannot be reached does not keep an account
- * connected: what came of the revocation is written into the activity log.
+ * connected: what came of ending its webhooks and of the revocation is written into the activity log.
  *
  * @throws AppError `integration_not_found`
  */
@@ -23,11 +24,14 @@ export async function disconnectIntegration(
   actorId: string | null,
 ): Promise<Integration> {
   const open = await readIntegration(outside.db, input.integration_id)
+  // first: without a grant nobody could
+  const unsubscribed = await endSubscriptions(outside, open)
   return await outside.db.call<Integration>('disconnect_integration', {
     p_integration_id: input.integration_id,
     p_delete_data: input.delete_data ?? false,
     p_actor_id: actorId,
     p_revoked: await revoke(outside, open),
+    p_unsubscribed: unsubscribed,
   })
 }
 

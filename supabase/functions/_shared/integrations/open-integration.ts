@@ -109,7 +109,12 @@ export function accountHttp(
     timeoutMs: outside.timeoutMs,
     maxResponseBytes: MAX_RESPONSE_BYTES,
     allowPrivateNetworks: outside.environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS,
-    budget: databaseBudget(outside.db, budgetKey, rateLimit, limits),
+    budget: databaseBudget(
+      outside.db,
+      { account: budgetKey, app: `${connector.slug}:app` },
+      rateLimit,
+      limits,
+    ),
   })
 }
 

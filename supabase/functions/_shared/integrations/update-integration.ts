@@ -1,6 +1,7 @@
 // Changes what is given of an integration. New settings or credentials must work, and be the same account's.
 import type { z } from 'zod'
 import type { Integration, updateIntegration as updateContract } from '../contracts/integrations.ts'
+import { pushColumnsOf } from '../connectors/define-connector.ts'
 import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import { signInAuth } from '../oauth/sign-in-client.ts'
 import { AppError } from '../platform/errors.ts'
@@ -31,13 +32,18 @@ export async function updateIntegration(
     p_token_expires_at: token?.expires_at ?? null,
     p_account: proved?.account ?? null,
     p_streams: proved?.streams ?? null,
+    p_push_columns: proved?.push_columns ?? {},
+    p_webhooks: input.webhooks ?? null,
   })
 }
+
+/** What the account has, and what can be written there. */
+type StreamsOfAccount = { streams: string[]; push_columns: Record<string, string[]> }
 
 async function proveChange(
   outside: Outside,
   input: Input,
-): Promise<Proved & { settings: Record<string, unknown>; streams: string[] }> {
+): Promise<Proved & StreamsOfAccount & { settings: Record<string, unknown> }> {
   const open = await readIntegration(outside.db, input.integration_id)
   const { integration, credentials } = open
   if (integration.status === 'disconnected') {
@@ -70,5 +76,6 @@ async function proveChange(
   )
   refuseOther(proved.account)
   const { settings } = values
-  return { ...proved, settings, streams: connector.streamsOf(settings) }
+  const streams = connector.streamsOf(settings)
+  return { ...proved, settings, streams, push_columns: pushColumnsOf(connector, settings) }
 }

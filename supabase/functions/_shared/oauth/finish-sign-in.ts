@@ -1,4 +1,5 @@
 // A sign-in comes back: proved to be ours and whose it is, its code exchanged, its account connected.
+import { pushColumnsOf } from '../connectors/define-connector.ts'
 import { fixedGrant } from '../connectors/token-cache.ts'
 import type { OAuth2 } from '../connectors/vocabulary/auth.ts'
 import type { Integration } from '../contracts/integrations.ts'
@@ -127,6 +128,7 @@ async function connect(
     p_settings: account.settings,
     p_account: proved.account,
     p_streams: connector.streamsOf(account.settings),
+    p_push_columns: pushColumnsOf(connector, account.settings),
     p_sync_interval_minutes: signIn.sync_interval_minutes,
     p_actor_id: signIn.user_id,
     p_integration_id: signIn.integration_id,

@@ -17,8 +17,6 @@ export type GrantToken = {
   expires_at: string | null
   generation: number
   refresh_at: string | null
-  /** False: the platform gave no refresh token. */
-  can_refresh: boolean
 }
 
 /** What `public.begin_token_refresh` answers. */
@@ -152,7 +150,6 @@ export function storedGrant(
       if (!held) return null
       // another worker may have renewed it while this one was on its way
       if (held.access_token !== refused) return held.access_token
-      if (!held.can_refresh) return null
       held = await newer(held.generation, true)
       return held.access_token
     },

@@ -27,6 +27,34 @@ export async function requireIntegrationManager(
   await requireRole(asking, data.organization_id, 'integration_not_found')
 }
 
+/** The same for the organization a business app's instance belongs to; strangers get `app_instance_not_found`. */
+export async function requireAppInstanceManager(
+  asking: Asking,
+  appInstanceId: string,
+): Promise<void> {
+  if (asking.caller.kind !== 'user') return
+  // under the caller's row level security, as above
+  const { data, error } = await asking.db.from('app_instances').select('organization_id')
+    .eq('id', appInstanceId).maybeSingle()
+  if (error) throw error
+  if (!data) throw new AppError('app_instance_not_found')
+  await requireRole(asking, data.organization_id, 'app_instance_not_found')
+}
+
+/** The same for the organization a webhook endpoint belongs to; strangers get `webhook_endpoint_not_found`. */
+export async function requireEndpointManager(
+  asking: Asking & { admin: SupabaseClient },
+  endpointId: string,
+): Promise<void> {
+  if (asking.caller.kind !== 'user') return
+  // with the service's rights: members may not see endpoints, and are told that, not that there is none
+  const { data, error } = await asking.admin.from('app_webhooks').select('organization_id')
+    .eq('id', endpointId).maybeSingle()
+  if (error) throw error
+  if (!data) throw new AppError('webhook_endpoint_not_found')
+  await requireRole(asking, data.organization_id, 'webhook_endpoint_not_found')
+}
+
 /** auth.users.id of a signed-in caller, for the record of who asked; null for the secret key. */
 export function actorId(caller: Caller): string | null {
   return caller.kind === 'user' ? caller.userId : null
@@ -35,7 +63,11 @@ export function actorId(caller: Caller): string | null {
 async function requireRole(
   { caller, db }: Asking,
   organizationId: string,
-  toStrangers: 'organization_not_found' | 'integration_not_found',
+  toStrangers:
+    | 'organization_not_found'
+    | 'integration_not_found'
+    | 'app_instance_not_found'
+    | 'webhook_endpoint_not_found',
 ): Promise<void> {
   if (caller.kind !== 'user') return
   const { data, error } = await db.from('organization_members').select('role')

@@ -48,6 +48,8 @@ type Options = {
   random?: () => number
   /** For one try. 65 000 by default. */
   timeoutMs?: number
+  /** For all tries together, where somebody waits for the answer who will not wait long. */
+  withinMs?: number
 }
 
 /** Longer than the longest statement_timeout of the functions called here (60 s), shorter than a lease. */
@@ -60,9 +62,9 @@ export function dataApiDatabase(
 ): Database {
   return {
     call: <T>(name: string, args: Record<string, unknown>) =>
-      again(options, async () => {
+      again(options, async (timeoutMs) => {
         const { data, error, status } = await admin.rpc(name, args)
-          .abortSignal(AbortSignal.timeout(options.timeoutMs ?? CALL_TIMEOUT_MS))
+          .abortSignal(AbortSignal.timeout(timeoutMs))
         if (!error) return data as T
         const code = status >= 500 && !error.code ? '' : error.code
         // only hint, never details: those quote the row
@@ -72,34 +74,48 @@ export function dataApiDatabase(
   }
 }
 
-/** Calls over a pool of two connections of its own; `prepare: false` suits a transaction pooler. */
+/** Supabase's transaction poolers listen here; they hand out another connection each time. */
+const TRANSACTION_POOLER_PORT = '6543'
+
+/**
+ * Calls over a pool of two connections of its own.
+ *
+ * @param options.prepare For calls that are many and short: saves a round trip each, where the connection is kept.
+ */
 export function directDatabase(
   url: string,
-  options: Options & { max?: number } = {},
+  options: Options & { max?: number; prepare?: boolean } = {},
 ): Database {
+  const prepare = options.prepare === true && new URL(url).port !== TRANSACTION_POOLER_PORT
   const sql = postgres(url, {
-    prepare: false,
+    prepare,
     max: options.max ?? 2,
     idle_timeout: 20,
+    backoff: () => 0, // `again` paces the tries; the driver's own pauses grow to 20 s and would come on top
     onnotice: () => {},
   })
   return {
     call: <T>(name: string, args: Record<string, unknown>) =>
-      again(options, async () => {
+      again(options, async (timeoutMs) => {
         const given = Object.entries(args).filter(([, value]) => value !== undefined)
         const list = given.map(([key], index) => `${key} => $${index + 1}`)
         try {
           const query = sql.unsafe(
             `select to_jsonb(answer) as answer from public.${name}(${list.join(', ')}) as answer`,
             given.map(([, value]) => value) as never[],
+            { prepare },
           )
-          const [row] = await inTime(query, options.timeoutMs ?? CALL_TIMEOUT_MS)
+          const [row] = await inTime(query, timeoutMs)
           return (row?.answer ?? null) as T
         } catch (error) {
           if (error instanceof DatabaseError) throw error
           // anything else is the driver's: the connection is gone (CONNECTION_CLOSED, EPIPE)
           if (error instanceof postgres.PostgresError) {
             const { code, message, detail, hint } = error
+            // only we cancel: that of an earlier call on this connection may come late and meet this one
+            if (code === '57014' && message.includes('user request')) {
+              throw new DatabaseError('', message, error)
+            }
             throw toError(code, message, detail, { code, hint })
           }
           throw toError('', error instanceof Error ? error.message : String(error), null, error)
@@ -150,18 +166,20 @@ const GIVE_UP_AFTER_MS = 30_000
 
 /** A restart of Postgres takes a second or two: waits 0.2, 0.4, … 3.2 s between six tries at most. */
 async function again<T>(
-  { clock = systemClock, random = Math.random }: Options,
-  call: () => Promise<T>,
+  { clock = systemClock, random = Math.random, timeoutMs = CALL_TIMEOUT_MS, withinMs }: Options,
+  call: (timeoutMs: number) => Promise<T>,
 ): Promise<T> {
   const startedAt = clock.now().getTime()
+  const left = () => (withinMs ?? Infinity) - (clock.now().getTime() - startedAt)
   for (let attempt = 0;; attempt++) {
     try {
-      return await call()
+      return await call(Math.min(timeoutMs, left()))
     } catch (error) {
       const mayPass = error instanceof DatabaseError && error.isTransient
       const isLate = clock.now().getTime() - startedAt >= GIVE_UP_AFTER_MS
-      if (!mayPass || attempt === 5 || isLate) throw error
-      await clock.sleep(200 * 2 ** attempt * (0.75 + random() / 2))
+      const pauseMs = 200 * 2 ** attempt * (0.75 + random() / 2)
+      if (!mayPass || attempt === 5 || isLate || pauseMs >= left()) throw error
+      await clock.sleep(pauseMs)
     }
   }
 }

@@ -21,12 +21,28 @@ function json<Schema extends z.ZodType>(schema: Schema) {
 const ConnectorOverrides = z.record(z.string(), z.record(z.string(), httpUrl))
 const OAuthClients = z.record(
   z.string(),
-  z.object({ client_id: z.string().min(1), client_secret: z.string().min(1).optional() }),
+  z.object({
+    client_id: z.string().min(1),
+    client_secret: z.string().min(1).optional(),
+    // for the webhooks that come to our app: see `AppSecrets`
+    signing_secret: z.string().min(1).optional(),
+    audience: z.string().min(1).optional(),
+    service_account: z.email().optional(),
+    // for subscribing our app to them
+    app_id: z.union([
+      z.int().positive().transform(String),
+      z.string().regex(/^\d{1,19}$/, 'must be a number'),
+    ]).optional(),
+    developer_key: z.string().min(1).optional(),
+    api_key: z.string().min(1).optional(),
+  }),
 )
 
 const Environment = z.object({
   /** The project's address, as the platform sets it. */
   SUPABASE_URL: httpUrl,
+  /** Where platforms reach the project, when not by its own address: behind a custom domain. */
+  PLUGBOARD_PUBLIC_URL: httpUrl.optional(),
   /** Where set, engines use a direct pooled connection instead of the Data API. */
   PLUGBOARD_DATABASE_URL: postgresUrl.optional(),
   /** What the wake call shows to start a worker. Unset: nobody can. */

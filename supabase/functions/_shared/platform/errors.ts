@@ -42,12 +42,106 @@ export const ERRORS = {
     title: 'The connector has no such stream',
     next: 'developer',
   },
+  stream_not_pushed: {
+    status: 409,
+    title: 'This stream does not push',
+    next: 'owner',
+  },
+  stream_not_read: {
+    status: 409,
+    title: 'This stream can only be written at the platform',
+    next: 'owner',
+  },
+  deletes_not_pushed: {
+    status: 409,
+    title: 'Records of this stream are not deleted at the platform',
+    next: 'owner',
+  },
+  field_not_pushed: {
+    status: 409,
+    title: 'The platform alone fills this field',
+    next: 'developer',
+  },
+  push_refused: {
+    status: 422,
+    title: 'The platform did not take a local change',
+    next: 'owner',
+  },
+  push_unconfirmed: {
+    status: 502,
+    title: 'The platform may have made this record already, and cannot be asked',
+    next: 'owner',
+  },
+  conflict_not_found: { status: 404, title: 'There is no such conflict', next: 'owner' },
+  conflict_overturned: {
+    status: 409,
+    title: 'The conflict was decided the other way already',
+    next: 'owner',
+  },
   sync_log_not_found: { status: 404, title: 'There is no such sync log', next: 'developer' },
   sync_error_not_found: {
     status: 404,
     title: 'There is no such open sync error that the caller may change',
     next: 'owner',
   },
+
+  webhook_endpoint_not_found: {
+    status: 404,
+    title: 'There is no such webhook endpoint',
+    next: 'owner',
+  },
+  webhook_endpoint_not_active: {
+    status: 409,
+    title: 'The webhook endpoint is paused or disabled',
+    next: 'owner',
+  },
+  webhook_delivery_not_found: {
+    status: 404,
+    title: 'There is no such webhook delivery',
+    next: 'developer',
+  },
+  too_many_webhook_endpoints: {
+    status: 409,
+    title: 'The organization has as many webhook endpoints as it can have',
+    next: 'owner',
+  },
+  app_instance_not_found: {
+    status: 404,
+    title: 'There is no such app instance',
+    next: 'owner',
+  },
+  too_many_app_instances: {
+    status: 409,
+    title: 'The organization has as many app instances as it can have',
+    next: 'owner',
+  },
+  too_many_webhook_secrets: {
+    status: 409,
+    title: 'The webhook endpoint has as many secrets that still sign as it can have',
+    next: 'owner',
+  },
+  webhook_event_not_found: {
+    status: 404,
+    title: 'There is no such webhook event',
+    next: 'owner',
+  },
+  webhooks_not_offered: {
+    status: 409,
+    title: 'The platform has no webhooks that are read',
+    next: 'developer',
+  },
+  invalid_webhook_secret: {
+    status: 400,
+    title: 'This is not a secret as the platform gives them',
+    next: 'owner',
+  },
+  invalid_event_type: { status: 400, title: 'This is not an event type', next: 'developer' },
+  event_type_reserved: {
+    status: 403,
+    title: 'Events of this type are written by Plugboard alone',
+    next: 'developer',
+  },
+  event_too_large: { status: 413, title: 'The event is too large', next: 'developer' },
 
   invalid_settings: { status: 400, title: 'The settings are not valid', next: 'owner' },
   invalid_credentials: { status: 400, title: 'The credentials are not valid', next: 'owner' },
@@ -139,6 +233,7 @@ export const ERRORS = {
     title: 'This address may not be called',
     next: 'owner',
   },
+  invalid_endpoint: { status: 400, title: 'The webhook endpoint is not valid', next: 'owner' },
   integration_paused: { status: 409, title: 'The integration is paused', next: 'owner' },
   integration_disconnected: {
     status: 409,
@@ -151,6 +246,11 @@ export const ERRORS = {
     next: 'owner',
   },
   last_owner: { status: 409, title: 'An organization keeps at least one owner', next: 'owner' },
+  organization_has_integrations: {
+    status: 409,
+    title: 'The organization still has connected accounts',
+    next: 'owner',
+  },
   invitation_not_found: {
     status: 404,
     title: 'The invitation is unknown, used, withdrawn, expired, or meant for another address',

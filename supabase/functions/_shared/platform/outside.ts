@@ -11,6 +11,7 @@ export type Outside = {
   environment: Pick<
     Environment,
     | 'SUPABASE_URL'
+    | 'PLUGBOARD_PUBLIC_URL'
     | 'CONNECTOR_OVERRIDES'
     | 'OAUTH_CLIENTS'
     | 'PLUGBOARD_ALLOW_PRIVATE_NETWORKS'
@@ -25,18 +26,26 @@ export type Outside = {
   answerWithinMs?: number
 }
 
-/** One pool a process: isolates are reused, and a pool a request would exhaust the connections. */
-let direct: { url: string; database: Database } | undefined
+/** One pool a process and limit: isolates are reused, and a pool a request would exhaust the connections. */
+const direct = new Map<string, Database>()
 
-/** Engines act with the service's rights; the endpoint has judged the caller before. */
+/**
+ * Engines act with the service's rights; the endpoint has judged the caller before.
+ *
+ * @param callTimeoutMs For one try of a call of the database, instead of 65 s.
+ */
 export function outsideFor(
   context: { admin: SupabaseClient; environment: Environment; log: Log },
+  callTimeoutMs?: number,
 ): Outside {
   const { admin, environment, log } = context
   const url = environment.PLUGBOARD_DATABASE_URL
+  const options = callTimeoutMs === undefined ? {} : { timeoutMs: callTimeoutMs }
   if (url === undefined) {
-    return { db: dataApiDatabase(admin), environment, log, clock: systemClock }
+    return { db: dataApiDatabase(admin, options), environment, log, clock: systemClock }
   }
-  if (direct?.url !== url) direct = { url, database: directDatabase(url) }
-  return { db: direct.database, environment, log, clock: systemClock }
+  const key = `${callTimeoutMs} ${url}`
+  const db = direct.get(key) ?? directDatabase(url, options)
+  direct.set(key, db)
+  return { db, environment, log, clock: systemClock }
 }

@@ -23,7 +23,10 @@ export function isSecretName(name: string, value?: unknown): boolean {
 
 const SECRET_TEXTS: [RegExp, string][] = [
   [/\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g, REDACTED], // JWT
-  [/\b(?:sb_secret|whsec|sk_live|sk_test|xox[a-z]|gh[a-z]|shp[a-z]{2})[_-][\w+/=-]+/g, REDACTED],
+  [
+    /\b(?:sb_secret|whsec|whsk|sk_live|sk_test|xox[a-z]|gh[a-z]|shp[a-z]{2})[_-][\w+/=-]+/g,
+    REDACTED,
+  ],
   [/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${REDACTED}`],
   [/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, `$1${REDACTED}@`], // userinfo of a URL
   [

@@ -2,6 +2,7 @@
 import type { Place } from '../connectors/account.ts'
 import type { Database } from '../platform/database.ts'
 import type { ErrorSummary } from '../contracts/contract.ts'
+import type { SyncDirection } from '../contracts/sync-streams.ts'
 import type { SyncLog, SyncMode } from '../contracts/sync.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
 import { SyncProgress } from './progress.ts'
@@ -12,6 +13,7 @@ export type ClaimedRun = OpenIntegration & {
   lease_token: string
   stream: string
   mode: SyncMode
+  direction: SyncDirection
   progress: SyncProgress
   has_rows: boolean
   /** The stream's cursor: RFC 3339, null when no run has finished yet. */
@@ -19,6 +21,8 @@ export type ClaimedRun = OpenIntegration & {
   /** What the last finished run left, in the connector's own words. */
   bookmark: Place | null
   batch_size: number
+  /** Records sent in one call; null: as many as the platform takes. */
+  push_batch_size: number | null
 }
 
 /**

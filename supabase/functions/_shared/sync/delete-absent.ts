@@ -48,12 +48,15 @@ type Job = {
 /** Found in one pass over the table. */
 const LISTED_AT_ONCE = 5_000
 
+/** For one witness, where a look-up takes one id a call. */
+const LOOKED_UP_ONE_BY_ONE = 20
+
 /** Deletes in parts, each committed with the progress. */
 export async function deleteAbsent(job: Job): Promise<AbsentOutcome> {
   const { db, run, stream } = job
   const { lookup } = stream
   // a look-up asks for the witness beside the absent
-  const partSize = lookup ? Math.max(1, lookup.max - 1) : LISTED_AT_ONCE
+  const partSize = !lookup ? LISTED_AT_ONCE : lookup.max > 1 ? lookup.max - 1 : LOOKED_UP_ONE_BY_ONE
   for (;;) {
     const absent = await db.call<Absent>('list_absent', {
       ...leaseArguments(run),

@@ -4,8 +4,8 @@ import type { PageCursor } from '../connectors/account.ts'
 
 /** `private.sync_runs.progress`. Written with each batch, in the batch's own transaction. */
 export const SyncProgress = z.object({
-  /** `pages`: reading the platform. `absent`: all was read; looking for what is gone. `done`: nothing is left to do. */
-  phase: z.enum(['pages', 'absent', 'done']).default('pages'),
+  /** `pages`: reading the platform. `absent`: all was read; looking for what is gone. `push`: sending local changes, if any. */
+  phase: z.enum(['pages', 'absent', 'push']).default('pages'),
   /** The page to read next; null is the first. */
   cursor: z.custom<PageCursor>().nullable().default(null),
   /** Batches committed so far; the next one has this number plus one. */

@@ -2,6 +2,7 @@
 import type { Account, Page } from '../connectors/account.ts'
 import { type Connector, findStream, type Stream } from '../connectors/define-connector.ts'
 import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
+import type { ErrorSummary } from '../contracts/contract.ts'
 import type { SyncLog } from '../contracts/sync.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import { openIntegration } from '../integrations/open-integration.ts'
@@ -13,6 +14,7 @@ import { deleteAbsent } from './delete-absent.ts'
 import { Collector } from './map-page.ts'
 import { describePassedOver } from './passed-over.ts'
 import type { SyncProgress } from './progress.ts'
+import { pushChanges } from './run-push.ts'
 import type { SliceBudget } from './slice-budget.ts'
 import { writeBatch } from './write-batch.ts'
 
@@ -104,7 +106,7 @@ export async function runSlice(
 /**
  * How long the run should wait before it goes on at its place; undefined: there is nothing to wait for.
  * A fault at the very beginning ends the run, so that whoever asked is told at once; later it would
- * throw away what was read.
+ * throw away what was read. Local changes wait in any case.
  */
 function pauseFor(error: unknown, run: ClaimedRun): number | undefined {
   if (error instanceof DatabaseError) return error.isPassing ? PAUSE_MS : undefined
@@ -112,7 +114,8 @@ function pauseFor(error: unknown, run: ClaimedRun): number | undefined {
   if (error.retryAfterMs !== undefined) return error.retryAfterMs
   // the page before may have been another one already: only a new run, from the start, is complete
   if (error.code === 'provider_repeated_page') return undefined
-  return error.next === 'retry' && run.progress.batch_count > 0 ? PAUSE_MS : undefined
+  const isUnderWay = run.progress.batch_count > 0 || run.progress.phase === 'push'
+  return error.next === 'retry' && isUnderWay ? PAUSE_MS : undefined
 }
 
 /** A database that was too busy is nobody's mistake, and the run's owner is told so. */
@@ -140,8 +143,10 @@ type Work = {
 
 /** The phases of a run, from where its progress says. */
 async function work(job: Work): Promise<SliceOutcome> {
-  const { run, outside: { db } } = job
+  const { run, connector, stream, outside: { db } } = job
+  if (run.mode === 'push') run.progress.phase = 'push'
   for (;;) {
+    let held: ErrorSummary | null = null
     if (run.progress.phase === 'pages' && await readPages(job) === 'spent') {
       break
     }
@@ -157,12 +162,18 @@ async function work(job: Work): Promise<SliceOutcome> {
         await restartRun(db, run)
         continue
       }
-      if (outcome !== 'done') {
-        return {
-          kind: 'finished',
-          log: await finishRun(db, run, 'partial', outcome),
-        }
+      if (outcome !== 'done') held = outcome
+    }
+    run.progress.phase = 'push'
+    const { push } = stream
+    if (run.direction !== 'pull') {
+      if (!push) {
+        throw new AppError('stream_not_pushed', {
+          detail: `${connector.name} takes no ${run.stream}: set the stream to pull only.`,
+        })
       }
+      const outcome = await pushChanges({ ...job, push, isSpent: () => isSpent(job) })
+      if (outcome === 'spent') break
     }
     const passedOver = describePassedOver(run)
     if (passedOver) {
@@ -171,9 +182,10 @@ async function work(job: Work): Promise<SliceOutcome> {
         reason: passedOver.message,
       })
     }
+    const error = held ?? passedOver
     return {
       kind: 'finished',
-      log: await finishRun(db, run, passedOver ? 'partial' : 'success', passedOver),
+      log: await finishRun(db, run, error ? 'partial' : 'success', error),
     }
   }
   await releaseRun(db, run)
@@ -212,7 +224,7 @@ async function readPages(job: Work): Promise<'done' | 'spent'> {
         covers: page.covers ? [...place.covers ?? [], ...page.covers] : place.covers,
         passed_over: [...place.passed_over, ...page.passedOver ?? []],
         cursor: page.next,
-        phase: page.next ? 'pages' : run.mode === 'full' ? 'absent' : 'done',
+        phase: page.next ? 'pages' : run.mode === 'full' ? 'absent' : 'push',
       }
       const spent = page.next !== null && isSpent(job)
       if (page.next && !spent) {

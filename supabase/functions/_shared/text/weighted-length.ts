@@ -13,8 +13,6 @@ const URLS = /https?:\/\/[^\s<>"]+/gi
 /** An emoji counts twice, of however many code points it is made. */
 const EMOJI = /\p{Extended_Pictographic}|\p{Regional_Indicator}|\u20e3/u
 
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
-
 /** 280 is the most that a post may have. */
 export function weightedLength(text: string): number {
   let length = 0
@@ -22,6 +20,8 @@ export function weightedLength(text: string): number {
     length += URL_LENGTH
     return ''
   })
+  // not once for all: the first one costs 20 ms, which every cold start of a function would pay
+  const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
   for (const { segment } of graphemes.segment(rest)) length += weightOf(segment)
   return length
 }

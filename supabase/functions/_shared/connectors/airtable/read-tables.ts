@@ -20,6 +20,13 @@ export const TableOfRow = z.object({
 })
 type TableOfRow = z.infer<typeof TableOfRow>
 
+/** The row as Airtable gives it. */
+export function withoutTable(row: unknown): unknown {
+  if (typeof row !== 'object' || row === null) return row
+  const { table: _, ...given } = row as Record<string, unknown>
+  return given
+}
+
 /** Which tables are read, which of them is being read, and where in it. */
 type Position = { tables: TableOfRow[]; at: number; offset?: string; asked_at: string }
 

@@ -5,8 +5,8 @@ import type { ReadContext, ReadResult } from '../vocabulary/stream-definition.ts
 import { timestamp } from '../vocabulary/timestamp.ts'
 
 export const CONTACTS = '/crm/v3/objects/contacts'
-/** HubSpot answers with a few properties only, unless it is told which. */
-const PROPERTIES = [
+/** What a contact's columns are made of. */
+export const SYNCED_PROPERTIES = [
   'email',
   'firstname',
   'lastname',
@@ -22,6 +22,11 @@ const PROPERTIES = [
   'state',
   'zip',
   'country',
+]
+/** HubSpot answers with a few properties only, unless it is told which. */
+export const PROPERTIES = [
+  ...SYNCED_PROPERTIES,
+  'createdate',
   'lastmodifieddate',
   'hs_merged_object_ids',
 ]

@@ -4,9 +4,9 @@ import type { PlatformCall } from '../vocabulary/platform-call.ts'
 import { readPath } from '../vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from '../vocabulary/stream-definition.ts'
 import { timestamp } from '../vocabulary/timestamp.ts'
+import type { SObject } from './write-people.ts'
 
 type Settings = { leads: boolean; email_opt_out: boolean; record_type?: string | undefined }
-type SObject = 'Contact' | 'Lead'
 type PeoplePlace = {
   object: SObject
   /** The rest of the query under way, as Salesforce names it. */
@@ -56,18 +56,9 @@ function firstCall(
   object: SObject,
   { settings, since, bookmark }: ReadContext<Settings>,
 ): PlatformCall {
-  const fields = [
-    ...FIELDS,
-    ...FIELDS_OF[object],
-    ...(settings.email_opt_out ? OPT_OUT_FIELDS : []),
-    'IsDeleted',
-    'SystemModstamp',
-  ]
   const from = startOf(object, since, bookmark)
   const conditions = [
-    ...(settings.record_type === undefined
-      ? []
-      : [`RecordType.Name = ${soqlText(settings.record_type)}`]),
+    ...recordTypeIs(settings),
     ...(from === null ? [] : [`SystemModstamp >= ${from}`]),
     // of what was converted long ago there is nothing to end
     ...(from === null && object === 'Lead' ? ['IsConverted = false'] : []),
@@ -76,13 +67,29 @@ function firstCall(
     // queryAll shows what is in the recycle bin as well
     path: `/services/data/{api_version}/${from === null ? 'query' : 'queryAll'}`,
     query: {
-      q: `SELECT ${fields.join(', ')} FROM ${object}` +
+      q: `SELECT ${fieldsOf(object, settings).join(', ')} FROM ${object}` +
         (conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`) +
         (from === null ? '' : ' ORDER BY SystemModstamp ASC, Id ASC'),
     },
     headers: { 'sforce-query-options': 'batchSize=2000' },
   }
 }
+
+/** What a person's columns are made of. */
+export const fieldsOf = (
+  object: SObject,
+  { email_opt_out }: Pick<Settings, 'email_opt_out'>,
+): string[] => [
+  ...FIELDS,
+  ...FIELDS_OF[object],
+  ...(email_opt_out ? OPT_OUT_FIELDS : []),
+  'IsDeleted',
+  'SystemModstamp',
+]
+
+/** The condition of a query, or none. */
+export const recordTypeIs = ({ record_type }: Pick<Settings, 'record_type'>): string[] =>
+  record_type === undefined ? [] : [`RecordType.Name = ${soqlText(record_type)}`]
 
 /** Each object has its own newest time: the other's would skip what changed while it was read. */
 function startOf(

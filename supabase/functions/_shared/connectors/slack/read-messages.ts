@@ -40,7 +40,7 @@ type At = {
 const MOST_NAMES = 500
 
 /** What nobody wrote: somebody joined, a topic changed, something was pinned. */
-const NOTICES =
+export const NOTICES =
   /^(?:(?:channel|group|bot|reminder|pinned|unpinned)_(?!message|convert)|ekm_access_denied$)/
 
 export async function readMessages(context: Reading): Promise<ReadResult> {

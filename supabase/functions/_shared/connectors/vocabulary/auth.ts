@@ -7,6 +7,9 @@ export type Values = Record<string, unknown>
 /** What the platform says of an account, such as its data center; never a secret. */
 export type AccountFacts = Record<string, string>
 
+/** The platform did not say whose the account is that was typed: webhooks of our app about it are not theirs to read. */
+export const UNPROVEN: AccountFacts = { unproven: 'true' }
+
 /** One account: what its connect form was filled in with, and what the platform said of it. */
 export type AccountValues<Settings = Values, Credentials = Values> = {
   settings: Settings
@@ -31,8 +34,11 @@ export type CheckCall = {
   limit?: string
   /** The account's name at the platform, if the answer has it. */
   accountName?: (body: unknown) => string | undefined
-  /** Facts to keep: they fill `{places}` in addresses as settings do, and `accountId` may read them. */
-  account?: (body: unknown) => AccountFacts
+  /**
+   * Facts to keep: they fill `{places}` in addresses as settings do, and `accountId` may read them. {@link UNPROVEN}
+   * where the answer leaves open whether the account is theirs.
+   */
+  account?: (body: unknown, known: AccountValues) => AccountFacts
   /** Refuses a good answer that shows another account than the one that was typed, by an AppError. */
   verify?: (body: unknown, account: AccountValues) => void
   /** A call that has to work too, made with these facts. */

@@ -3,8 +3,11 @@
 /** How fast an account may be called: `burst` calls may come at once, the others a gap apart. */
 export type RateLimit = { requestsPerSecond: number; burst: number }
 
+/** What each account has for itself; `app` is what all accounts of our app at the platform have together. */
+export type Limit = RateLimit & { app?: RateLimit }
+
 /** By the names that calls use. */
-export type Limits = Record<string, RateLimit>
+export type Limits = Record<string, Limit>
 
 /** Calls that left evenly may arrive closer together than they left: by so much they are spread wider. */
 const TRANSIT_SECONDS = 0.05

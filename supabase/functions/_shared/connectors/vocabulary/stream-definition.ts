@@ -1,8 +1,9 @@
-// How is a stream read? As a list the engine pages through, or page by page in the connector's own words.
-import type { z } from 'zod'
+// How is a stream read and written? Read as a list the engine pages through, or page by page in the connector's own words.
+import { z } from 'zod'
 import type { AccountFacts, Values } from './auth.ts'
 import { confirmsAbsence, type Pagination } from './paging.ts'
 import type { PlatformAnswer, PlatformCall } from './platform-call.ts'
+import type { Push } from './push.ts'
 import { readPath } from './read-path.ts'
 import type { StreamName, SyncedRecord } from './streams.ts'
 
@@ -26,7 +27,7 @@ export type Incremental =
     | { param: string; path?: never }
   )
 
-type AnyStream<Settings, Schema extends z.ZodType, Name extends StreamName> = {
+type PulledStream<Settings, Schema extends z.ZodType, Name extends StreamName> = {
   /** Whether an account with these settings has the stream; always when not said. */
   when?(settings: Settings): boolean
   /** Where a raw record keeps its id: known even of a record that is refused. Or a function. */
@@ -34,6 +35,8 @@ type AnyStream<Settings, Schema extends z.ZodType, Name extends StreamName> = {
   /** The fields we use, and nothing else: what the platform adds breaks nothing. */
   record: Schema
   toRecord(record: z.output<Schema>, context: RecordContext<Settings>): SyncedRecord<Name>
+  /** How local changes go out; left out where the platform's own words are the only ones. */
+  push?: Push<Settings, Name>
 }
 
 /** A list at one address. */
@@ -41,7 +44,7 @@ export type ListedStream<
   Settings = Values,
   Schema extends z.ZodType = z.ZodType,
   Name extends StreamName = StreamName,
-> = AnyStream<Settings, Schema, Name> & {
+> = PulledStream<Settings, Schema, Name> & {
   /** Below the base address; places like `{setting}` are filled. */
   path: string
   query?: Record<string, string>
@@ -103,12 +106,12 @@ export type ReadResult = {
 }
 
 /** How a stream with calls of its own asks for certain ids. */
-export type IdLookup = {
+export type IdLookup<Settings = Values> = {
   /** Ids that one call may ask for. */
   max: number
-  call(ids: string[]): PlatformCall
+  call(ids: string[], context: RecordContext<Settings>): PlatformCall
   /** The records the platform still has, as `read` gives them; anything but a list is a bad answer. */
-  records(body: unknown): unknown
+  records(body: unknown, ids: string[]): unknown
 }
 
 /** Read page by page, where paging has more than one list or more than one call to a page. */
@@ -116,7 +119,7 @@ export type ReadStream<
   Settings = Values,
   Schema extends z.ZodType = z.ZodType,
   Name extends StreamName = StreamName,
-> = AnyStream<Settings, Schema, Name> & {
+> = PulledStream<Settings, Schema, Name> & {
   /**
    * One page. When the platform no longer knows `place` or `bookmark`, throw `provider_cursor_expired`:
    * the run then reads everything from the start.
@@ -125,21 +128,35 @@ export type ReadStream<
   /** Left out where the stream can only be read whole. */
   incremental?: { overlapSeconds: number }
   /** How to ask for certain ids, to confirm that a record is gone before its row ends. */
-  lookup?: IdLookup
+  lookup?: IdLookup<Settings>
   /** False where a complete read may miss a record that is still there; see {@link Stream}. */
   confirmsAbsence?: boolean
   path?: never
+}
+
+/** Only written: the platform shows nothing that could be read. */
+export type PushOnlyStream<Settings = Values, Name extends StreamName = StreamName> = {
+  /** Whether an account with these settings has the stream; always when not said. */
+  when?(settings: Settings): boolean
+  push: Push<Settings, Name>
+  read?: never
+  path?: never
+  record?: never
 }
 
 export type StreamDefinition<
   Settings = Values,
   Schema extends z.ZodType = z.ZodType,
   Name extends StreamName = StreamName,
-> = ListedStream<Settings, Schema, Name> | ReadStream<Settings, Schema, Name>
+> =
+  | ListedStream<Settings, Schema, Name>
+  | ReadStream<Settings, Schema, Name>
+  | PushOnlyStream<Settings, Name>
 
 type Derived = {
   name: StreamName
-  direction: 'in'
+  /** `both` where it is read and can be pushed. */
+  direction: 'pull' | 'both'
   when(settings: Values): boolean
   /** Whether `when` was said: an account may then not have the stream. */
   isOptional: boolean
@@ -161,6 +178,20 @@ type ListedExtras = {
 export type Stream =
   | (Omit<ListedStream, keyof Derived | keyof ListedExtras> & Derived & ListedExtras)
   | (Omit<ReadStream, keyof Derived> & Derived)
+  | UnreadStream
+
+/** A stream that is pushed only: it has no records to read, so none is ever good. */
+export type UnreadStream =
+  & Omit<Derived, 'direction'>
+  & Pick<ReadStream, 'record' | 'toRecord'>
+  & {
+    direction: 'push'
+    push: Push
+    read?: never
+    path?: never
+    incremental?: never
+    lookup?: never
+  }
 
 /** One list, as the engine sees it. */
 export type ListStream = Extract<Stream, { path: string }>
@@ -172,12 +203,28 @@ export function isStorableId(id: string): boolean {
 
 /** Derives what the engine needs from what was said. */
 export function compileStream(name: StreamName, definition: StreamDefinition): Stream {
-  const { id } = definition
-  const derived = {
+  const common = {
     name,
-    direction: 'in' as const,
     when: (settings: Values) => definition.when?.(settings) ?? true,
     isOptional: definition.when !== undefined,
+  }
+  if (definition.read === undefined && definition.path === undefined) {
+    return {
+      ...common,
+      push: definition.push,
+      direction: 'push',
+      confirmsAbsence: false,
+      id: () => null,
+      record: z.never(`${name} are only sent there`),
+      toRecord: () => {
+        throw new TypeError(`${name} are only sent there`)
+      },
+    }
+  }
+  const { id } = definition
+  const derived = {
+    ...common,
+    direction: definition.push ? 'both' as const : 'pull' as const,
     id(raw: unknown) {
       const value = typeof id === 'string' ? readPath(raw, id) : id(raw)
       if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)

@@ -1,0 +1,182 @@
+// Keeps webhooks subscribed at the platforms: of the integrations that are due, and of one that is being disconnected.
+import type { Integration } from '../contracts/integrations.ts'
+import { answerInTime } from '../integrations/answer-in-time.ts'
+import { describeFailure } from '../integrations/describe-failure.ts'
+import {
+  type OpenIntegration,
+  openIntegration,
+  readIntegration,
+  requireConnector,
+} from '../integrations/open-integration.ts'
+import { AppError } from '../platform/errors.ts'
+import { inParallel } from '../platform/in-parallel.ts'
+import type { Outside } from '../platform/outside.ts'
+import { type ClaimedSubscriptions, subscriptionLease } from './claimed-subscriptions.ts'
+import { areWebhooksWanted, receiverAddress } from './receiver-address.ts'
+import {
+  endSubscriptionsOf,
+  isOvertaken,
+  type ReconcileParts,
+  reconcileSubscriptions,
+} from './reconcile-subscriptions.ts'
+import { subscriptionCalls } from './subscription-calls.ts'
+
+const AT_ONCE = 8
+
+/** One worker's share, well below the platform's 150 s. */
+const WORK_FOR_MS = 60_000
+
+/** For one integration; its lease of 180 s outlives it with its last call. */
+const WITHIN_MS = 60_000
+
+/** How long whoever disconnects waits for a worker that is at it, and then for the platform. */
+const DISCONNECT_WAITS_MS = 15_000
+const DISCONNECT_WITHIN_MS = 20_000
+
+const HOUR_SECONDS = 3600
+const DAY_SECONDS = 86_400
+
+/** @returns Of how many integrations. */
+export async function runDueSubscriptions(outside: Outside): Promise<number> {
+  const deadline = outside.clock.now().getTime() + WORK_FOR_MS
+  let count = 0
+  while (outside.clock.now().getTime() < deadline) {
+    const due = await outside.db.call<ClaimedSubscriptions[]>('claim_webhook_subscriptions', {
+      p_limit: AT_ONCE,
+    })
+    if (due.length === 0) break
+    await inParallel(due, AT_ONCE, (claimed) => runOne(outside, claimed))
+    count += due.length
+  }
+  return count
+}
+
+/** Never fails: one that cannot be worked on must not keep the others from it. */
+async function runOne(outside: Outside, claimed: ClaimedSubscriptions): Promise<void> {
+  try {
+    await reconcileClaimed(outside, claimed)
+  } catch (error) {
+    const { integration_id } = claimed
+    if (isOvertaken(error)) outside.log.info('subscriptions were taken over', { integration_id })
+    // its lease ends, and it is tried again
+    else outside.log.error('subscriptions ended in an internal error', { integration_id, error })
+  }
+}
+
+async function reconcileClaimed(outside: Outside, claimed: ClaimedSubscriptions): Promise<void> {
+  const open = await readIntegration(outside.db, claimed.integration_id)
+  const { integration } = open
+  const lease = subscriptionLease(outside.db, claimed)
+  const wanted = wantedOf(open, claimed)
+  try {
+    const isWanted = wanted.length > 0 && await areWebhooksWanted(outside, integration.webhooks)
+    if (!isWanted && claimed.subscriptions.length === 0) {
+      return await lease.finish([], { seconds: DAY_SECONDS })
+    }
+    const { failures, renewAt } = await inTime(
+      outside,
+      claimed,
+      open,
+      WITHIN_MS,
+      (parts) => reconcileSubscriptions(isWanted ? wanted : [], parts),
+    )
+    await lease.finish(
+      failures.map(({ name, error }) => ({ name, error: toldOf(error, integration) })),
+      { ...pauseOf(failures.map(({ error }) => error)), seconds: nextIn(outside, renewAt) },
+    )
+  } catch (error) {
+    if (isOvertaken(error)) throw error
+    const names = wanted.length > 0 ? wanted : claimed.subscriptions
+    const told = toldOf(error, integration)
+    await lease.finish(names.map(({ name }) => ({ name, error: told })), pauseOf([error]))
+    if (!(error instanceof AppError)) throw error
+  }
+}
+
+/**
+ * Before an account is forgotten: ends what is subscribed for it.
+ *
+ * @returns Whether the platform sends no more; null where nothing was ever subscribed.
+ */
+export async function endSubscriptions(
+  outside: Outside,
+  open: OpenIntegration,
+): Promise<boolean | null> {
+  const { integration } = open
+  try {
+    const claimed = await claimOf(outside, integration.id)
+    if (claimed === null) return null
+    await inTime(outside, claimed, open, DISCONNECT_WITHIN_MS, endSubscriptionsOf)
+    return true
+  } catch (error) {
+    outside.log.warn('webhooks could not be unsubscribed', {
+      integration_id: integration.id,
+      error,
+    })
+    return false
+  }
+}
+
+async function claimOf(
+  { db, clock }: Outside,
+  integrationId: string,
+): Promise<ClaimedSubscriptions | null> {
+  const deadline = clock.now().getTime() + DISCONNECT_WAITS_MS
+  for (;;) {
+    const claimed = await db.call<ClaimedSubscriptions | { is_held: true } | null>(
+      'claim_webhook_subscriptions_of',
+      { p_integration_id: integrationId },
+    )
+    if (claimed === null || !('is_held' in claimed)) return claimed
+    if (clock.now().getTime() > deadline) throw new AppError('lease_lost')
+    await clock.sleep(250)
+  }
+}
+
+/** What an account with these settings should have subscribed, were it to be subscribed. */
+function wantedOf({ integration }: OpenIntegration, { has_secret }: ClaimedSubscriptions) {
+  const { webhooks, settings } = requireConnector(integration.connector)
+  const read = settings.safeParse(integration.settings)
+  if (!webhooks?.subscriptions || !read.success) return []
+  return webhooks.subscriptions.wanted({
+    settings: read.data,
+    account: integration.account,
+    hasSecret: has_secret,
+  })
+}
+
+function inTime<Result>(
+  outside: Outside,
+  claimed: ClaimedSubscriptions,
+  open: OpenIntegration,
+  withinMs: number,
+  work: (parts: ReconcileParts) => Promise<Result>,
+): Promise<Result> {
+  const { name, webhooks } = requireConnector(open.integration.connector)
+  const declared = webhooks?.subscriptions
+  if (!declared) throw new TypeError(`${name} is not subscribed to`)
+  return answerInTime({ answerWithinMs: withinMs }, name, async (signal) => {
+    const { account } = openIntegration(open, outside, signal)
+    const address = receiverAddress(outside.environment, claimed.integration_id)
+    const calls = subscriptionCalls(declared, account, address)
+    return await work({ outside, claimed, declared, address, calls })
+  })
+}
+
+const toldOf = (error: unknown, integration: Integration) =>
+  describeFailure(error, integration, 'sync')
+
+/** What a platform that asks us to wait has said. */
+function pauseOf(errors: unknown[]): { pauseMs?: number } {
+  const pauses = errors.flatMap((error) =>
+    error instanceof AppError && error.retryAfterMs !== undefined ? [error.retryAfterMs] : []
+  )
+  return pauses.length === 0 ? {} : { pauseMs: Math.max(...pauses) }
+}
+
+/** Each hour, since a platform tells nobody what it drops; sooner where one has to be renewed. */
+function nextIn({ clock }: Outside, renewAt: string | null): number {
+  if (renewAt === null) return HOUR_SECONDS
+  const seconds = (Date.parse(renewAt) - clock.now().getTime()) / 1000
+  return Math.min(HOUR_SECONDS, Math.max(60, seconds))
+}
