@@ -485,6 +485,7 @@ export type Database = {
           'consecutive_failures': number
           'created_at': string
           'created_by': string | null
+          'credentials_kept_until': string | null
           'disconnected_at': string | null
           'external_account_id': string | null
           'id': string
@@ -507,6 +508,7 @@ export type Database = {
           'consecutive_failures'?: number
           'created_at'?: string
           'created_by'?: string | null
+          'credentials_kept_until'?: string | null
           'disconnected_at'?: string | null
           'external_account_id'?: string | null
           'id'?: string
@@ -528,6 +530,7 @@ export type Database = {
           'consecutive_failures'?: number
           'created_at'?: string
           'created_by'?: string | null
+          'credentials_kept_until'?: string | null
           'disconnected_at'?: string | null
           'external_account_id'?: string | null
           'id'?: string
@@ -1980,6 +1983,7 @@ export type Database = {
           'consecutive_failures': number
           'created_at': string
           'created_by': string | null
+          'credentials_kept_until': string | null
           'disconnected_at': string | null
           'external_account_id': string | null
           'id': string
@@ -2026,6 +2030,7 @@ export type Database = {
           'consecutive_failures': number
           'created_at': string
           'created_by': string | null
+          'credentials_kept_until': string | null
           'disconnected_at': string | null
           'external_account_id': string | null
           'id': string
@@ -2130,6 +2135,7 @@ export type Database = {
           'p_actor_id'?: string
           'p_delete_data'?: boolean
           'p_integration_id': string
+          'p_keep_credentials'?: boolean
           'p_revoked'?: boolean
           'p_unsubscribed'?: boolean
         }
@@ -2140,6 +2146,7 @@ export type Database = {
           'consecutive_failures': number
           'created_at': string
           'created_by': string | null
+          'credentials_kept_until': string | null
           'disconnected_at': string | null
           'external_account_id': string | null
           'id': string
@@ -2169,6 +2176,15 @@ export type Database = {
           'p_type': string
         }
         Returns: string
+      }
+      'end_webhook_subscriptions': {
+        Args: {
+          'p_integration_id': string
+          'p_lease_token': string
+          'p_revoked'?: boolean
+          'p_unsubscribed': boolean
+        }
+        Returns: undefined
       }
       'fail_token_refresh': {
         Args: {
@@ -2304,7 +2320,10 @@ export type Database = {
       'next_webhook_delivery_at': { Args: Record<PropertyKey, never>; Returns: string }
       'next_webhook_event_at': { Args: Record<PropertyKey, never>; Returns: string }
       'open_app_instance': { Args: { 'p_app_instance_id': string }; Returns: Json }
-      'open_integration': { Args: { 'p_integration_id': string }; Returns: Json }
+      'open_integration': {
+        Args: { 'p_integration_id': string; 'p_to_unsubscribe'?: boolean }
+        Returns: Json
+      }
       'open_oauth': { Args: { 'p_browser_hash': string; 'p_state_hash': string }; Returns: Json }
       'open_webhook_endpoints': { Args: { 'p_endpoint_ids': (string)[] }; Returns: Json }
       'open_webhook_receiver': { Args: { 'p_integration_id': string }; Returns: Json }
@@ -2362,7 +2381,10 @@ export type Database = {
         }
       }
       'preview_push': { Args: { 'p_integration_id': string; 'p_stream': string }; Returns: Json }
-      'read_oauth_tokens': { Args: { 'p_integration_id': string }; Returns: Json }
+      'read_oauth_tokens': {
+        Args: { 'p_credentials_id'?: string; 'p_integration_id': string }
+        Returns: Json
+      }
       'read_sync_log': {
         Args: { 'p_sync_log_id': string }
         Returns: {
@@ -2431,6 +2453,7 @@ export type Database = {
           'consecutive_failures': number
           'created_at': string
           'created_by': string | null
+          'credentials_kept_until': string | null
           'disconnected_at': string | null
           'external_account_id': string | null
           'id': string
@@ -2755,6 +2778,7 @@ export type Database = {
           'consecutive_failures': number
           'created_at': string
           'created_by': string | null
+          'credentials_kept_until': string | null
           'disconnected_at': string | null
           'external_account_id': string | null
           'id': string

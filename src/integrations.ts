@@ -246,9 +246,12 @@ export class Integrations {
 
   /**
    * Disconnects an account: its credentials are deleted and runs that are under way end as failed.
-   * Owners and managers may.
+   * Owners and managers may. Where the platform does not answer when its webhooks are to end, the credentials are kept for
+   * that alone, at most three days: `credentials_kept_until` says so. Called again, it is tried again.
    *
    * @param input.delete_data `true` also deletes the rows synced from it; they stay when left out.
+   * @param input.delete_credentials_at_once `true` keeps no credentials; the platform may then go on to send webhooks, which
+   *   are refused.
    * @returns `error.code` is `integration_not_found`, `not_a_manager` or a transport code.
    */
   disconnect(

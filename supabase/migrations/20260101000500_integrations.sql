@@ -19,6 +19,7 @@ create table public.integrations (
   last_checked_at timestamptz,
   connected_at timestamptz,
   disconnected_at timestamptz,
+  credentials_kept_until timestamptz, -- disconnected, and its platform has not answered: kept to unsubscribe there, and for nothing else
   created_by uuid references auth.users (id) on delete set null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -30,7 +31,8 @@ create table public.integrations (
   constraint integrations_settings_is_an_object check (jsonb_typeof(settings) = 'object'),
   constraint integrations_account_is_an_object check (jsonb_typeof(account) = 'object'),
   constraint integrations_interval_is_1_minute_to_7_days check (sync_interval_minutes between 1 and 10080),
-  constraint integrations_connected_account_is_known check (status = 'pending' or external_account_id is not null)
+  constraint integrations_connected_account_is_known check (status = 'pending' or external_account_id is not null),
+  constraint integrations_only_a_disconnected_one_keeps_credentials check (credentials_kept_until is null or status = 'disconnected')
 );
 comment on table public.integrations is 'Connected accounts: one organization''s account on one connector.';
 create index integrations_connector_idx on public.integrations (connector);
@@ -127,7 +129,8 @@ declare
       when new.connected_at is distinct from old.connected_at then 'integration.reconnected'
       when (new.settings, new.name, new.sync_interval_minutes, new.webhooks)
         is distinct from (old.settings, old.name, old.sync_interval_minutes, old.webhooks)
-      then 'integration.updated' end
+      then 'integration.updated'
+      when old.credentials_kept_until is not null and new.credentials_kept_until is null then 'integration.credentials_deleted' end
     when new.status = 'connected' and old.status = 'paused' then 'integration.resumed'
     when new.status = 'connected' and old.status = 'error' then 'integration.recovered'
     when new.status = 'connected' then 'integration.connected'
@@ -151,9 +154,10 @@ begin
   end if;
   if action is not null then
     perform private.record_activity(subject.organization_id, action, 'integration', subject.id::text,
-      case when action = 'integration.disconnected'
+      case when action in ('integration.disconnected', 'integration.credentials_deleted')
         then coalesce(nullif(current_setting('plugboard.disconnect_detail', true), '')::jsonb, '{}') else '{}' end
       || jsonb_strip_nulls(jsonb_build_object('connector', subject.connector, 'name', subject.name,
+        'credentials_kept_until', case when action = 'integration.disconnected' then new.credentials_kept_until end,
         'error', case when action in ('integration.failed', 'integration.needs_reconnect') then new.last_error end)),
       case when action in ('integration.failed', 'integration.needs_reconnect') then 'failure' else 'success' end, actor);
   end if;
@@ -252,7 +256,7 @@ begin
   on conflict on constraint integrations_account_is_connected_once do update set
     name = excluded.name, settings = excluded.settings, account = excluded.account, status = 'connected', consecutive_failures = 0,
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
-    last_error = null, connected_at = now(), disconnected_at = null
+    last_error = null, connected_at = now(), disconnected_at = null, credentials_kept_until = null
   returning * into connected;
   perform private.store_credentials(connected.id, p_credentials, p_access_token, p_token_expires_at);
   perform private.ensure_streams(connected.id, p_streams, p_push_columns);
@@ -327,10 +331,10 @@ grant execute on function
 
 -- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise. p_revoked:
 -- whether the platform took back what its owner had granted, p_unsubscribed: whether it sends no more webhooks; null where
--- there was nothing to take back.
+-- there was nothing to take back. p_keep_credentials: for three days, in which its webhooks can still be ended.
 create function public.disconnect_integration(
   p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null, p_revoked boolean default null,
-  p_unsubscribed boolean default null
+  p_unsubscribed boolean default null, p_keep_credentials boolean default false
 )
 returns public.integrations
 language plpgsql
@@ -347,13 +351,18 @@ begin
   if p_delete_data then
     perform private.hold_synced_data(p_integration_id);
   end if;
-  update public.integrations set status = 'disconnected', disconnected_at = now()
-  where id = p_integration_id
+  update public.integrations as held set status = 'disconnected', disconnected_at = now(),
+    credentials_kept_until = case when p_keep_credentials and exists (
+      select 1 from private.integration_credentials as credentials where credentials.integration_id = held.id
+    ) then coalesce(held.credentials_kept_until, now() + interval '3 days') end
+  where held.id = p_integration_id
   returning * into left_over;
   if not found then
     perform private.refuse('integration_not_found');
   end if;
-  delete from private.integration_credentials where integration_id = p_integration_id;
+  if left_over.credentials_kept_until is null then
+    delete from private.integration_credentials where integration_id = p_integration_id;
+  end if;
   perform private.end_open_runs(p_integration_id, 'integration_disconnected',
     'The integration was disconnected while this run was open.');
   if p_delete_data then
@@ -362,12 +371,30 @@ begin
   return left_over;
 end;
 $$;
-grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean, boolean) to service_role;
+grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean, boolean, boolean) to service_role;
 
--- What the engine needs to speak to an account, credentials in the clear.
+-- Ends the time for which disconnecting has left credentials, where the account is not connected again.
+create function private.delete_kept_credentials(integration_ids uuid[], unsubscribed boolean, revoked boolean default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform set_config('plugboard.disconnect_detail', jsonb_strip_nulls(jsonb_build_object(
+    'revoked', delete_kept_credentials.revoked, 'unsubscribed', delete_kept_credentials.unsubscribed))::text, true);
+  with ended as (
+    update public.integrations as held set credentials_kept_until = null
+    where held.id = any (delete_kept_credentials.integration_ids) and held.credentials_kept_until is not null
+    returning held.id
+  )
+  delete from private.integration_credentials as credentials using ended where credentials.integration_id = ended.id;
+end;
+$$;
+
+-- What the engine needs to speak to an account, credentials in the clear. Those that disconnecting has left: p_to_unsubscribe only.
 -- { integration, credentials_id, credentials, token: { access_token, expires_at } | null }, or null when unknown.
 -- The token of a sign-in has generation and refresh_at besides.
-create function public.open_integration(p_integration_id uuid)
+create function public.open_integration(p_integration_id uuid, p_to_unsubscribe boolean default false)
 returns jsonb
 language plpgsql -- which looks at the grants' table only when it runs: it is made after this one
 stable
@@ -381,17 +408,18 @@ begin
     'credentials', (
       select secret.decrypted_secret::jsonb from vault.decrypted_secrets as secret where secret.id = held.credentials_secret_id
     ),
-    'token', coalesce(private.describe_grant_token(integration.id), (
+    'token', coalesce(private.describe_grant_token(held.integration_id), (
       select jsonb_build_object('access_token', secret.decrypted_secret, 'expires_at', held.token_expires_at)
       from vault.decrypted_secrets as secret where secret.id = held.token_secret_id
     ))
   )
   from public.integrations as integration
   left join private.integration_credentials as held on held.integration_id = integration.id
+    and (integration.credentials_kept_until is null or p_to_unsubscribe)
   where integration.id = p_integration_id);
 end;
 $$;
-grant execute on function public.open_integration(uuid) to service_role;
+grant execute on function public.open_integration(uuid, boolean) to service_role;
 
 -- Keeps a token exchanged for the credentials, or forgets it when given null. With p_credentials_id only
 -- while those are still the credentials held.

@@ -442,8 +442,9 @@ as $$
 $$;
 
 -- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token, is_shared }, or
--- null. is_shared: another integration has the same account, and many platforms would end its grant too.
-create function public.read_oauth_tokens(p_integration_id uuid)
+-- null. is_shared: another integration has the same account, and many platforms would end its grant too. With
+-- p_credentials_id only while those are still the credentials held, so that no later sign-in is revoked.
+create function public.read_oauth_tokens(p_integration_id uuid, p_credentials_id uuid default null)
 returns jsonb
 language sql
 stable
@@ -461,6 +462,6 @@ as $$
       where own.id = p_integration_id))
   from private.oauth_grants as grants
   join private.integration_credentials as held on held.integration_id = grants.integration_id
-  where grants.integration_id = p_integration_id;
+  where grants.integration_id = p_integration_id and (p_credentials_id is null or held.credentials_secret_id = p_credentials_id);
 $$;
-grant execute on function public.read_oauth_tokens(uuid) to service_role;
+grant execute on function public.read_oauth_tokens(uuid, uuid) to service_role;

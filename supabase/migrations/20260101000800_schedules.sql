@@ -180,7 +180,8 @@ as $$
 $$;
 grant execute on function public.claim_due_checks(int) to service_role;
 
--- Rings for the accounts whose check or webhook subscriptions are due, ends actions whose worker died, forgets what sign-ins no longer need.
+-- Rings for the accounts whose check or webhook subscriptions are due, ends actions whose worker died, forgets what sign-ins no
+-- longer need and what disconnecting has left for too long.
 create function private.look_after_integrations()
 returns void
 language plpgsql
@@ -189,13 +190,15 @@ as $$
 begin
   perform private.end_lost_actions();
   perform private.forget_verifiers();
+  perform private.delete_kept_credentials(array(
+    select late.id from public.integrations as late where late.credentials_kept_until <= now() for update skip locked), false);
   if exists (
     select 1 from public.integrations as due
     where due.status in ('connected', 'error') and coalesce(due.last_checked_at, due.connected_at) < now() - interval '1 hour'
   ) or exists (
     select 1 from private.webhook_subscription_runs as due
     join public.integrations as integration on integration.id = due.integration_id
-    where due.run_at <= now() and integration.status in ('connected', 'error')
+    where due.run_at <= now() and (integration.status in ('connected', 'error') or integration.credentials_kept_until is not null)
   ) or exists (select 1 from private.app_subscription_runs as due where due.run_at <= now()) then
     perform private.wake_worker('integrations');
   end if;

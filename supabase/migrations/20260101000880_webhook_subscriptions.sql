@@ -49,7 +49,8 @@ create table private.webhook_subscription_runs (
 create index webhook_subscription_runs_run_at_idx on private.webhook_subscription_runs (run_at);
 alter table private.webhook_subscription_runs enable row level security;
 
--- Whatever may change what has to be subscribed asks for a look. Who is looking now looks again afterwards.
+-- Whatever may change what has to be subscribed asks for a look. Who is looking now looks again afterwards. Of a disconnected
+-- integration nothing is left but what its kept credentials are to end.
 -- Definer's rights: whoever changes an integration need not reach the queue.
 create function private.queue_webhook_subscriptions()
 returns trigger
@@ -58,10 +59,10 @@ security definer
 set search_path = ''
 as $$
 begin
-  if new.status = 'disconnected' then
+  if new.status = 'disconnected' and new.credentials_kept_until is null then
     delete from public.webhook_subscriptions as gone where gone.integration_id = new.id;
     delete from private.webhook_subscription_runs as gone where gone.integration_id = new.id;
-  elsif new.status in ('connected', 'error') and exists (
+  elsif new.status in ('connected', 'error', 'disconnected') and exists (
     select 1 from public.connectors as connector
     where connector.slug = new.connector and 'webhook_subscriptions' = any (connector.capabilities)
   ) then
@@ -78,7 +79,8 @@ create trigger integrations_queue_new_webhook_subscriptions after insert on publ
   for each row execute function private.queue_webhook_subscriptions();
 create trigger integrations_queue_webhook_subscriptions after update on public.integrations
   for each row when (
-    (new.settings, new.account, new.webhooks, new.connected_at) is distinct from (old.settings, old.account, old.webhooks, old.connected_at)
+    (new.settings, new.account, new.webhooks, new.connected_at, new.credentials_kept_until is null)
+      is distinct from (old.settings, old.account, old.webhooks, old.connected_at, old.credentials_kept_until is null)
     or new.status <> old.status and (new.status in ('connected', 'disconnected'))
   )
   execute function private.queue_webhook_subscriptions();
@@ -110,7 +112,8 @@ create trigger webhook_receiver_secrets_ask_for_webhook_subscriptions after inse
   for each row execute function private.ask_for_webhook_subscriptions();
 
 -- A worker's share of one integration:
--- { integration_id, lease_token, has_secret, path_token_hash, subscriptions: [rows as they are, with secret_counts] }.
+-- { integration_id, lease_token, is_last_try, has_secret, path_token_hash, subscriptions: [rows as they are, with secret_counts] }.
+-- is_last_try: kept credentials are soon deleted.
 create function private.describe_webhook_subscriptions(run private.webhook_subscription_runs)
 returns jsonb
 language sql
@@ -120,6 +123,9 @@ as $$
   select jsonb_build_object(
     'integration_id', run.integration_id,
     'lease_token', run.lease_token,
+    'is_last_try', exists (
+      select 1 from public.integrations as integration
+      where integration.id = run.integration_id and integration.credentials_kept_until < now() + interval '15 minutes'),
     'has_secret', exists (
       select 1 from private.webhook_receiver_secrets as held
       where held.integration_id = run.integration_id and (held.expires_at is null or held.expires_at > now())
@@ -153,7 +159,8 @@ as $$
       select due.integration_id
       from private.webhook_subscription_runs as due
       join public.integrations as integration on integration.id = due.integration_id
-      where due.run_at <= clock_timestamp() and integration.status in ('connected', 'error')
+      where due.run_at <= clock_timestamp()
+        and (integration.status in ('connected', 'error') or integration.credentials_kept_until is not null)
       order by due.run_at
       limit p_limit
       for update of due skip locked
@@ -192,8 +199,9 @@ end;
 $$;
 grant execute on function public.claim_webhook_subscriptions_of(uuid, int) to service_role;
 
--- The integration, for whoever holds the lease; both locked, in the order in which disconnecting locks them.
-create function private.hold_webhook_subscriptions(integration_id uuid, lease_token uuid)
+-- The integration, for whoever holds the lease; both locked, in the order in which disconnecting locks them. to_unsubscribe: one
+-- that is disconnected too, as long as its credentials are kept.
+create function private.hold_webhook_subscriptions(integration_id uuid, lease_token uuid, to_unsubscribe boolean default false)
 returns public.integrations
 language plpgsql
 set search_path = ''
@@ -202,7 +210,8 @@ declare
   integration public.integrations;
 begin
   select * into integration from public.integrations as held where held.id = hold_webhook_subscriptions.integration_id for share;
-  if integration.status in ('disconnected', 'pending') then
+  if integration.status in ('disconnected', 'pending')
+    and not (hold_webhook_subscriptions.to_unsubscribe and integration.credentials_kept_until is not null) then
     perform private.refuse('integration_disconnected', format('%s is not connected: connect the account first.', integration.name));
   end if;
   perform 1 from private.webhook_subscription_runs as run
@@ -295,7 +304,8 @@ $$;
 grant execute on function public.forget_webhook_subscription(uuid, uuid, text) to service_role;
 
 -- Gives the lease back. p_failures: [{ name, error: { code, message, next } }] of those that are not as they should be; what
--- only the owner can mend is tried again once a day, or when something of the integration changes.
+-- only the owner can mend is tried again once a day, or when something of the integration changes; the last try with kept
+-- credentials comes in time before they are deleted.
 create function public.finish_webhook_subscriptions(
   p_integration_id uuid, p_lease_token uuid, p_failures jsonb default '[]', p_next_seconds int default 3600, p_pause_ms int default 0
 )
@@ -305,7 +315,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  integration public.integrations := private.hold_webhook_subscriptions(p_integration_id, p_lease_token);
+  integration public.integrations := private.hold_webhook_subscriptions(p_integration_id, p_lease_token, true);
   failure record;
   is_owners boolean := false;
 begin
@@ -328,13 +338,35 @@ begin
   update private.webhook_subscription_runs as run set
     lease_token = null,
     failure_count = case when p_failures = '[]' then 0 else run.failure_count + 1 end,
-    run_at = case
+    run_at = least(integration.credentials_kept_until - interval '10 minutes', case
       when run.asked_at > run.claimed_at then now()
       when p_failures = '[]' then now() + make_interval(secs => p_next_seconds)
       when is_owners then now() + interval '1 day'
       else now() + greatest(private.failure_pause(run.failure_count + 1), make_interval(secs => p_pause_ms / 1000.0))
-    end
+    end)
   where run.integration_id = p_integration_id;
 end;
 $$;
 grant execute on function public.finish_webhook_subscriptions(uuid, uuid, jsonb, int, int) to service_role;
+
+-- The platform sends nothing more to an integration that is disconnected, or is not asked again: its kept credentials go, with
+-- all that was known of its subscriptions. One that is connected again meanwhile is looked at anew.
+create function public.end_webhook_subscriptions(
+  p_integration_id uuid, p_lease_token uuid, p_unsubscribed boolean, p_revoked boolean default null
+)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  integration public.integrations := private.hold_webhook_subscriptions(p_integration_id, p_lease_token, true);
+begin
+  if integration.credentials_kept_until is null then
+    perform public.finish_webhook_subscriptions(p_integration_id, p_lease_token);
+  else
+    perform private.delete_kept_credentials(array[integration.id], p_unsubscribed, p_revoked);
+  end if;
+end;
+$$;
+grant execute on function public.end_webhook_subscriptions(uuid, uuid, boolean, boolean) to service_role;

@@ -1,20 +1,17 @@
-// Are webhooks subscribed at a platform once, whatever happens, and until the account is disconnected?
+// Are webhooks subscribed at a platform once, whatever happens, as long as the account is connected?
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { startAirtableSimulator } from '../../scripts/simulators/airtable.ts'
 import { startMailchimpSimulator } from '../../scripts/simulators/mailchimp.ts'
 import { startShopifySimulator } from '../../scripts/simulators/shopify.ts'
-import {
-  startStripeSimulator,
-  type StripeSimulator,
-  type StripeSimulatorOptions,
-} from '../../scripts/simulators/stripe.ts'
+import type { StripeSimulator, StripeSimulatorOptions } from '../../scripts/simulators/stripe.ts'
 import { disconnectIntegration } from '../../supabase/functions/_shared/integrations/disconnect-integration.ts'
 import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { runDueSubscriptions } from '../../supabase/functions/_shared/webhooks/run-subscriptions.ts'
 import { useFunctions } from '../support/functions.ts'
 import { createTeam, type Team } from '../support/people.ts'
-import { type DeathPoint, type Platform, useSubscribingEngine } from '../support/subscriptions.ts'
+import { platformOf, stripeAccount, subscribedAccount } from '../support/subscribed-account.ts'
+import { type DeathPoint, useSubscribingEngine } from '../support/subscriptions.ts'
 
 const functions = useFunctions()
 const { database } = functions
@@ -28,18 +25,6 @@ beforeAll(async () => {
 })
 
 const DAY_MS = 86_400_000
-
-/** A Stripe account, perhaps at another address. */
-async function stripeAccount(options: StripeSimulatorOptions = {}) {
-  const simulator = await startStripeSimulator({
-    customers: 3,
-    payments: 3,
-    requestsPerSecond: 0,
-    ...options,
-  })
-  onTestFinished(() => simulator.stop())
-  return { simulator, platform: platformOf('stripe', simulator, simulator.settings) }
-}
 
 async function airtableBase(now?: () => Date) {
   const simulator = await startAirtableSimulator({
@@ -67,20 +52,8 @@ async function audience() {
   return { simulator, platform: platformOf('mailchimp', simulator, settings) }
 }
 
-const platformOf = (
-  connector: string,
-  { baseUrl, credentials }: { baseUrl: string; credentials: Record<string, unknown> },
-  settings: Record<string, unknown>,
-): Platform => ({ connector, baseUrl, settings, credentials })
-
-/** A Stripe account that is subscribed already. */
-async function subscribed(options: StripeSimulatorOptions = {}) {
-  const { simulator, platform } = await stripeAccount(options)
-  const id = await connect(team.organizationId, platform)
-  await look(id, outside(platform))
-  expect(simulator.webhooks).toHaveLength(1)
-  return { simulator, platform, id }
-}
+const subscribed = (options: StripeSimulatorOptions = {}) =>
+  subscribedAccount(engine, team.organizationId, options)
 
 const made = ({ requests }: Pick<StripeSimulator, 'requests'>) =>
   requests.filter(({ method }) => method === 'POST').length
@@ -568,61 +541,5 @@ describe('a webhook that somebody made by hand', () => {
     await disconnectIntegration(outside(account.platform), { integration_id: account.id }, null)
 
     expect(account.simulator.webhooks).toEqual([])
-  })
-})
-
-describe('disconnecting', () => {
-  it('ends what is subscribed, and says so', async () => {
-    const { simulator, platform, id } = await subscribed()
-
-    await disconnectIntegration(outside(platform), { integration_id: id }, null)
-
-    expect(simulator.webhooks).toEqual([])
-    expect(await rows(id)).toEqual([])
-    expect(await activity(id, 'disconnected')).toMatchObject([{ detail: { unsubscribed: true } }])
-  })
-
-  it('is not held up by a platform that is down, and says that it may go on to send', async () => {
-    const { simulator, platform, id } = await subscribed()
-    simulator.control.setFault({ kind: 'status', status: 500, times: null })
-    const impatient = outside(platform, {
-      clock: { ...systemClock, sleep: () => Promise.resolve() },
-    })
-
-    const { status } = await disconnectIntegration(impatient, { integration_id: id }, null)
-
-    expect(status).toBe('disconnected')
-    expect(await activity(id, 'disconnected')).toMatchObject([{ detail: { unsubscribed: false } }])
-  })
-
-  it('while a worker subscribes leaves nothing at the platform', async () => {
-    const { simulator, platform } = await stripeAccount()
-    const id = await connect(team.organizationId, platform)
-    const racing = outside(platform, {
-      async fetch(input, init) {
-        const answer = await fetch(input, init)
-        // the worker holds the lease: nobody else could unsubscribe
-        if (init?.method === 'POST') {
-          await database.call('service_role', 'disconnect_integration', { p_integration_id: id })
-        }
-        return answer
-      },
-    })
-
-    await look(id, racing)
-
-    expect(made(simulator)).toBe(1)
-    expect(simulator.webhooks).toEqual([])
-  })
-
-  it('asks the platform nothing where nothing was ever subscribed', async () => {
-    const { simulator, platform } = await stripeAccount()
-    const id = await connect(team.organizationId, platform, false)
-
-    await disconnectIntegration(outside(platform), { integration_id: id }, null)
-
-    expect(simulator.requests).toEqual([])
-    const [written] = await activity(id, 'disconnected')
-    expect(written!['detail']).not.toHaveProperty('unsubscribed')
   })
 })

@@ -26,6 +26,7 @@ export function integrationRow(changes: Partial<Integration> = {}): Integration 
     last_checked_at: null,
     connected_at: createdAt,
     disconnected_at: null,
+    credentials_kept_until: null,
     created_at: createdAt,
     updated_at: createdAt,
     ...changes,

@@ -40,6 +40,7 @@ const integration = {
   last_checked_at: null,
   connected_at: '2026-11-20T09:00:00+00:00',
   disconnected_at: null,
+  credentials_kept_until: null,
   created_at: '2026-11-20T09:00:00.123456+00:00',
   updated_at: '2026-11-20T09:00:00Z',
 }

@@ -53,6 +53,7 @@ export function feedIntegration(url: string, change: Partial<Integration> = {}):
     last_checked_at: null,
     connected_at: at,
     disconnected_at: null,
+    credentials_kept_until: null,
     created_at: at,
     updated_at: at,
     ...change,

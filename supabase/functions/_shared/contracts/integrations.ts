@@ -39,6 +39,7 @@ export const Integration = z.object({
   last_checked_at: Timestamp.nullable(),
   connected_at: Timestamp.nullable(),
   disconnected_at: Timestamp.nullable(),
+  credentials_kept_until: Timestamp.nullable(), // disconnected, and kept only to end its webhooks at the platform
   created_at: Timestamp,
   updated_at: Timestamp,
 })
@@ -202,12 +203,20 @@ export const updateIntegration = contract({
   ],
 })
 
-/** Forgets the credentials and stops syncing; the synced rows stay unless `delete_data`. */
+/**
+ * Forgets the credentials and stops syncing; the synced rows stay unless `delete_data`. Where the platform does not answer
+ * when its webhooks are to end, the credentials are kept for that until `credentials_kept_until`, unless
+ * `delete_credentials_at_once`.
+ */
 export const disconnectIntegration = contract({
   method: 'POST',
   path: '/integrations/disconnect',
   auth: 'user-or-secret',
-  request: z.strictObject({ integration_id: z.uuid(), delete_data: z.boolean().optional() }),
+  request: z.strictObject({
+    integration_id: z.uuid(),
+    delete_data: z.boolean().optional(),
+    delete_credentials_at_once: z.boolean().optional(),
+  }),
   response: Integration,
   errors: ['integration_not_found', 'not_a_manager'],
 })

@@ -27,13 +27,20 @@ export type OpenIntegration = {
   token: { access_token: string; expires_at: string } | GrantToken | null
 }
 
-/** Reads an integration with its credentials. @throws AppError `integration_not_found` */
+/**
+ * Reads an integration with its credentials.
+ *
+ * @param options.toUnsubscribe Also those of a disconnected one that are kept for nothing else.
+ * @throws AppError `integration_not_found`
+ */
 export async function readIntegration(
   db: Database,
   integrationId: string,
+  { toUnsubscribe = false } = {},
 ): Promise<OpenIntegration> {
   const open = await db.call<OpenIntegration | null>('open_integration', {
     p_integration_id: integrationId,
+    ...(toUnsubscribe ? { p_to_unsubscribe: true } : {}),
   })
   if (!open) throw new AppError('integration_not_found')
   return open

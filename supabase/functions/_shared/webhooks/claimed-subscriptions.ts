@@ -20,6 +20,8 @@ export type KnownSubscription = {
 export type ClaimedSubscriptions = {
   integration_id: string
   lease_token: string
+  /** Of one that is disconnected: the kept credentials are soon deleted. */
+  is_last_try: boolean
   /** Whether its managers gave the receiver a signing secret. */
   has_secret: boolean
   /** SHA-256 in hex of the address's unguessable end; null: it has none. */
@@ -66,5 +68,8 @@ export function subscriptionLease(
         ...(next.seconds === undefined ? {} : { p_next_seconds: Math.round(next.seconds) }),
         ...(next.pauseMs === undefined ? {} : { p_pause_ms: Math.round(next.pauseMs) }),
       }),
+    /** Of one that is disconnected: nothing is tried any more. */
+    end: (unsubscribed: boolean, revoked: boolean | null) =>
+      change('end_webhook_subscriptions', { p_unsubscribed: unsubscribed, p_revoked: revoked }),
   }
 }

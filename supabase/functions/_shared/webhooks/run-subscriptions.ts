@@ -1,10 +1,8 @@
-// Keeps webhooks subscribed at the platforms: of the integrations that are due, and of one that is being disconnected.
+// Keeps webhooks subscribed at the platforms: of the integrations that are due.
 import type { Integration } from '../contracts/integrations.ts'
-import { answerInTime } from '../integrations/answer-in-time.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import {
   type OpenIntegration,
-  openIntegration,
   readIntegration,
   requireConnector,
 } from '../integrations/open-integration.ts'
@@ -12,14 +10,10 @@ import { AppError } from '../platform/errors.ts'
 import { inParallel } from '../platform/in-parallel.ts'
 import type { Outside } from '../platform/outside.ts'
 import { type ClaimedSubscriptions, subscriptionLease } from './claimed-subscriptions.ts'
-import { areWebhooksWanted, receiverAddress } from './receiver-address.ts'
-import {
-  endSubscriptionsOf,
-  isOvertaken,
-  type ReconcileParts,
-  reconcileSubscriptions,
-} from './reconcile-subscriptions.ts'
-import { subscriptionCalls } from './subscription-calls.ts'
+import { endKeptSubscriptions } from './end-subscriptions.ts'
+import { areWebhooksWanted } from './receiver-address.ts'
+import { isOvertaken, reconcileSubscriptions } from './reconcile-subscriptions.ts'
+import { withinTime } from './subscriptions-within-time.ts'
 
 const AT_ONCE = 8
 
@@ -28,10 +22,6 @@ const WORK_FOR_MS = 60_000
 
 /** For one integration; its lease of 180 s outlives it with its last call. */
 const WITHIN_MS = 60_000
-
-/** How long whoever disconnects waits for a worker that is at it, and then for the platform. */
-const DISCONNECT_WAITS_MS = 15_000
-const DISCONNECT_WITHIN_MS = 20_000
 
 const HOUR_SECONDS = 3600
 const DAY_SECONDS = 86_400
@@ -64,16 +54,19 @@ async function runOne(outside: Outside, claimed: ClaimedSubscriptions): Promise<
 }
 
 async function reconcileClaimed(outside: Outside, claimed: ClaimedSubscriptions): Promise<void> {
-  const open = await readIntegration(outside.db, claimed.integration_id)
+  const open = await readIntegration(outside.db, claimed.integration_id, { toUnsubscribe: true })
   const { integration } = open
   const lease = subscriptionLease(outside.db, claimed)
   const wanted = wantedOf(open, claimed)
   try {
+    if (integration.status === 'disconnected') {
+      return await endKeptSubscriptions(outside, claimed, open)
+    }
     const isWanted = wanted.length > 0 && await areWebhooksWanted(outside, integration.webhooks)
     if (!isWanted && claimed.subscriptions.length === 0) {
       return await lease.finish([], { seconds: DAY_SECONDS })
     }
-    const { failures, renewAt } = await inTime(
+    const { failures, renewAt } = await withinTime(
       outside,
       claimed,
       open,
@@ -93,46 +86,6 @@ async function reconcileClaimed(outside: Outside, claimed: ClaimedSubscriptions)
   }
 }
 
-/**
- * Before an account is forgotten: ends what is subscribed for it.
- *
- * @returns Whether the platform sends no more; null where nothing was ever subscribed.
- */
-export async function endSubscriptions(
-  outside: Outside,
-  open: OpenIntegration,
-): Promise<boolean | null> {
-  const { integration } = open
-  try {
-    const claimed = await claimOf(outside, integration.id)
-    if (claimed === null) return null
-    await inTime(outside, claimed, open, DISCONNECT_WITHIN_MS, endSubscriptionsOf)
-    return true
-  } catch (error) {
-    outside.log.warn('webhooks could not be unsubscribed', {
-      integration_id: integration.id,
-      error,
-    })
-    return false
-  }
-}
-
-async function claimOf(
-  { db, clock }: Outside,
-  integrationId: string,
-): Promise<ClaimedSubscriptions | null> {
-  const deadline = clock.now().getTime() + DISCONNECT_WAITS_MS
-  for (;;) {
-    const claimed = await db.call<ClaimedSubscriptions | { is_held: true } | null>(
-      'claim_webhook_subscriptions_of',
-      { p_integration_id: integrationId },
-    )
-    if (claimed === null || !('is_held' in claimed)) return claimed
-    if (clock.now().getTime() > deadline) throw new AppError('lease_lost')
-    await clock.sleep(250)
-  }
-}
-
 /** What an account with these settings should have subscribed, were it to be subscribed. */
 function wantedOf({ integration }: OpenIntegration, { has_secret }: ClaimedSubscriptions) {
   const { webhooks, settings } = requireConnector(integration.connector)
@@ -142,24 +95,6 @@ function wantedOf({ integration }: OpenIntegration, { has_secret }: ClaimedSubsc
     settings: read.data,
     account: integration.account,
     hasSecret: has_secret,
-  })
-}
-
-function inTime<Result>(
-  outside: Outside,
-  claimed: ClaimedSubscriptions,
-  open: OpenIntegration,
-  withinMs: number,
-  work: (parts: ReconcileParts) => Promise<Result>,
-): Promise<Result> {
-  const { name, webhooks } = requireConnector(open.integration.connector)
-  const declared = webhooks?.subscriptions
-  if (!declared) throw new TypeError(`${name} is not subscribed to`)
-  return answerInTime({ answerWithinMs: withinMs }, name, async (signal) => {
-    const { account } = openIntegration(open, outside, signal)
-    const address = receiverAddress(outside.environment, claimed.integration_id)
-    const calls = subscriptionCalls(declared, account, address)
-    return await work({ outside, claimed, declared, address, calls })
   })
 }
 

@@ -1,0 +1,77 @@
+// Ends what is subscribed for an account: when it is disconnected, and afterwards where the platform did not answer then.
+import type { OpenIntegration } from '../integrations/open-integration.ts'
+import { revokeGrant } from '../integrations/revoke-grant.ts'
+import { AppError } from '../platform/errors.ts'
+import type { Outside } from '../platform/outside.ts'
+import { type ClaimedSubscriptions, subscriptionLease } from './claimed-subscriptions.ts'
+import { endSubscriptionsOf, isOvertaken } from './reconcile-subscriptions.ts'
+import { withinTime } from './subscriptions-within-time.ts'
+
+/** How long whoever disconnects waits for a worker that is at it, and then for the platform. */
+const WAITS_MS = 15_000
+const WITHIN_MS = 20_000
+
+/**
+ * Before an account is forgotten.
+ *
+ * @returns `ended`: the platform sends no more; `unanswered`: another try may end it; `refused`: none will; null where
+ *   nothing was ever subscribed.
+ */
+export async function endSubscriptions(
+  outside: Outside,
+  open: OpenIntegration,
+): Promise<'ended' | 'unanswered' | 'refused' | null> {
+  const { id } = open.integration
+  try {
+    const claimed = await claimOf(outside, id)
+    if (claimed === null) return null
+    await withinTime(outside, claimed, open, WITHIN_MS, endSubscriptionsOf)
+    return 'ended'
+  } catch (error) {
+    outside.log.warn('webhooks could not be unsubscribed', { integration_id: id, error })
+    return isForGood(error) ? 'refused' : 'unanswered'
+  }
+}
+
+/**
+ * For an account that is disconnected and whose credentials are kept. They are deleted, and its grant revoked before, once
+ * the platform sends no more, refuses, or has been asked for the last time.
+ *
+ * @throws what the calls throw, where another try may end it
+ */
+export async function endKeptSubscriptions(
+  outside: Outside,
+  claimed: ClaimedSubscriptions,
+  open: OpenIntegration,
+): Promise<void> {
+  let unsubscribed = true
+  try {
+    await withinTime(outside, claimed, open, WITHIN_MS, endSubscriptionsOf)
+  } catch (error) {
+    const isTriedAgain = !isForGood(error) && !claimed.is_last_try
+    if (isTriedAgain || isOvertaken(error)) throw error
+    outside.log.warn('webhooks stay subscribed', { integration_id: claimed.integration_id, error })
+    unsubscribed = false
+  }
+  const revoked = await revokeGrant(outside, open)
+  await subscriptionLease(outside.db, claimed).end(unsubscribed, revoked)
+}
+
+/** What only its owner could mend, who has left. */
+const isForGood = (error: unknown) => error instanceof AppError && error.next === 'owner'
+
+async function claimOf(
+  { db, clock }: Outside,
+  integrationId: string,
+): Promise<ClaimedSubscriptions | null> {
+  const deadline = clock.now().getTime() + WAITS_MS
+  for (;;) {
+    const claimed = await db.call<ClaimedSubscriptions | { is_held: true } | null>(
+      'claim_webhook_subscriptions_of',
+      { p_integration_id: integrationId },
+    )
+    if (claimed === null || !('is_held' in claimed)) return claimed
+    if (clock.now().getTime() > deadline) throw new AppError('lease_lost')
+    await clock.sleep(250)
+  }
+}
