@@ -1,7 +1,7 @@
 // The queue of webhook subscriptions: who may look at an integration's now, and what a stale worker can still do.
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { refusal, useDatabase } from '../support/database.ts'
+import { refusal, undone, useDatabase } from '../support/database.ts'
 import { connectIntegration, type IntegrationRow } from '../support/integrations.ts'
 import { createOrganization, createPerson } from '../support/people.ts'
 
@@ -31,9 +31,9 @@ beforeAll(async () => {
 })
 
 /** An integration that is the only one due. */
-async function connected(connector = CONNECTOR): Promise<IntegrationRow> {
+async function connected(connector = CONNECTOR, account = randomUUID()): Promise<IntegrationRow> {
   await owner`update private.webhook_subscription_runs set run_at = 'infinity'`
-  return await connectIntegration(database, organizationId, { connector })
+  return await connectIntegration(database, organizationId, { connector, account })
 }
 
 const claim = () => call<Claimed[]>('service_role', 'claim_webhook_subscriptions')
@@ -144,6 +144,95 @@ describe('an integration', () => {
     expect(await owner`select from public.webhook_subscriptions where integration_id = ${id}`)
       .toHaveLength(0)
     expect(await claimOf(id)).toBeNull()
+  })
+})
+
+describe('kept credentials', () => {
+  const disconnect = (id: string, p_keep_credentials = true) =>
+    call<IntegrationRow>('service_role', 'disconnect_integration', {
+      p_integration_id: id,
+      p_keep_credentials,
+    })
+  const end = (held: Claimed) => change('end_webhook_subscriptions', held, { p_unsubscribed: true })
+
+  /** Disconnected with one subscription left, and due. */
+  async function left() {
+    const integration = await connected()
+    const held = await claimed(integration.id)
+    await save(held, 'one')
+    await finish(held)
+    await disconnect(integration.id)
+    return integration
+  }
+
+  it('let a worker end what is left, and begin nothing', async () => {
+    const { id } = await left()
+    const held = await claimed(id)
+    expect(held.subscriptions).toMatchObject([{ external_id: 'one' }])
+
+    await expect(change('begin_webhook_subscription', held, { p_name: 'more' })).rejects
+      .toMatchObject(refusal('integration_disconnected'))
+    await expect(save(held, 'two', randomUUID())).rejects.toMatchObject(
+      refusal('integration_disconnected'),
+    )
+    await end(held)
+
+    expect(await owner`select from private.integration_credentials where integration_id = ${id}`)
+      .toHaveLength(0)
+    expect(await claimOf(id)).toBeNull()
+  })
+
+  it('are not deleted by a worker that was overtaken', async () => {
+    const { id } = await left()
+    const stale = await claimed(id)
+    await owner`
+      update private.webhook_subscription_runs set run_at = now() - interval '1 second' where integration_id = ${id}`
+    const fresh = await claimed(id)
+
+    await expect(end(stale)).rejects.toMatchObject(refusal('lease_lost'))
+    await expect(end(fresh)).resolves.not.toThrow()
+  })
+
+  it('leave the lease to whoever has it, so that nobody subscribes anew meanwhile', async () => {
+    const account = randomUUID()
+    const { id } = await connected(CONNECTOR, account)
+    const held = await claimed(id)
+    await save(held, 'one')
+    await disconnect(id)
+    await connectIntegration(database, organizationId, {
+      connector: CONNECTOR,
+      account,
+    })
+
+    expect(await claim()).toEqual([])
+    await end(held) // nothing of the account that is connected again
+    expect(await owner`select from private.integration_credentials where integration_id = ${id}`)
+      .toHaveLength(1)
+    expect(await claimed(id)).toMatchObject({ subscriptions: [{ external_id: 'one' }] })
+  })
+
+  it('are only kept where there are any', async () => {
+    const { id } = await connected()
+    await disconnect(id, false)
+
+    expect(await disconnect(id)).toMatchObject({ credentials_kept_until: null })
+  })
+
+  it('wake the worker by schedule when a try is due', async () => {
+    const { id } = await left()
+    const isRung = (minutes: number) =>
+      undone(owner, async (sql) => {
+        await sql`update public.integrations set last_checked_at = now()`
+        await sql`update private.app_subscription_runs set run_at = 'infinity'`
+        await sql`
+          update private.webhook_subscription_runs set run_at = now() + make_interval(mins => ${minutes})
+          where integration_id = ${id}`
+        await sql`delete from private.wakes_at_commit`
+        await sql`select private.look_after_integrations()`
+        return (await sql`select worker from private.wakes_at_commit`).map(({ worker }) => worker)
+      })
+
+    expect([await isRung(5), await isRung(-5)]).toEqual([[], ['integrations']])
   })
 })
 

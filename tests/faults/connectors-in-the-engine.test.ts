@@ -12,12 +12,17 @@ import { disconnectIntegration } from '../../supabase/functions/_shared/integrat
 import { beginSignIn } from '../../supabase/functions/_shared/oauth/begin-sign-in.ts'
 import { finishSignIn } from '../../supabase/functions/_shared/oauth/finish-sign-in.ts'
 import type { HeldTokens } from '../../supabase/functions/_shared/oauth/revoke.ts'
+import { type Clock, systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import type { Outside } from '../../supabase/functions/_shared/platform/outside.ts'
+import { runDueSubscriptions } from '../../supabase/functions/_shared/webhooks/run-subscriptions.ts'
 import { doSlice } from '../support/engine-run.ts'
 import { testEnvironment } from '../support/environment.ts'
 import { connectAccount, startFaultStack } from '../support/fault-stack.ts'
 
 const faulty = await startFaultStack({ functions: false })
+
+/** Nobody waits between the tries of one call. */
+const impatient: Clock = { ...systemClock, sleep: () => Promise.resolve() }
 
 /** One run to its end, by the engine in this process; answers its log. */
 async function run(
@@ -216,6 +221,41 @@ describe('a Shopify shop in our tables', () => {
 })
 
 describe('disconnecting an account', () => {
+  it('of Shopify while the shop is down revokes once it has unsubscribed, and not before', async () => {
+    const shop = await startShopifySimulator({ products: 3 })
+    onTestFinished(shop.stop)
+    const { outside, signIn } = appOf('shopify', shop)
+    const { id } = (await signIn()).integration!
+    const look = async () => {
+      await faulty.admin`
+        update private.webhook_subscription_runs set run_at = now() where integration_id = ${id}`
+      await faulty.admin`delete from private.request_budgets`
+      await runDueSubscriptions({ ...outside, clock: impatient })
+    }
+    await outside.db.call('update_integration', { p_integration_id: id, p_webhooks: true })
+    await look()
+    expect(shop.subscriptions).toHaveLength(3)
+    // the token's own address answers all the while
+    shop.control.setFault({ kind: 'status', status: 503, path: '/graphql', times: null })
+
+    const log = await disconnect({ ...outside, clock: impatient }, id)
+    await look()
+    const meanwhile = shop.oauth.control.consents()
+    shop.control.clearFaults()
+    await look()
+
+    expect(log).toMatchObject([{ detail: { unsubscribed: false } }])
+    expect(log[0]?.['detail']).not.toHaveProperty('revoked')
+    expect(meanwhile).toHaveLength(1)
+    expect([shop.subscriptions, shop.oauth.control.consents()]).toEqual([[], []])
+    expect(
+      await faulty.admin`
+      select detail from public.activity_logs
+      where subject_id = ${id} and action = 'integration.credentials_deleted'`,
+    ).toMatchObject([{ detail: { unsubscribed: true, revoked: true } }])
+    expect(await outside.db.call('read_oauth_tokens', { p_integration_id: id })).toBeNull()
+  })
+
   it.each([
     ['hubspot', startHubSpotSimulator],
     ['salesforce', startSalesforceSimulator],
