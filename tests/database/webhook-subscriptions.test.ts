@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { refusal, undone, useDatabase } from '../support/database.ts'
-import { connectIntegration, type IntegrationRow } from '../support/integrations.ts'
+import { connectIntegration, type IntegrationRow, keepGrant } from '../support/integrations.ts'
 import { createOrganization, createPerson } from '../support/people.ts'
 
 type Claimed = {
@@ -209,6 +209,32 @@ describe('kept credentials', () => {
     expect(await owner`select from private.integration_credentials where integration_id = ${id}`)
       .toHaveLength(1)
     expect(await claimed(id)).toMatchObject({ subscriptions: [{ external_id: 'one' }] })
+  })
+
+  it('are revoked no more once the owner has signed in again', async () => {
+    const account = randomUUID()
+    const { id } = await connected(CONNECTOR, account)
+    await keepGrant(database, id)
+    await disconnect(id)
+    const { credentials_id } = await call<{ credentials_id: string }>(
+      'service_role',
+      'open_integration',
+      { p_integration_id: id, p_to_unsubscribe: true },
+    )
+    const tokens = () =>
+      call('service_role', 'read_oauth_tokens', {
+        p_integration_id: id,
+        p_credentials_id: credentials_id,
+      })
+    expect(await tokens()).not.toBeNull()
+
+    await connectIntegration(database, organizationId, {
+      connector: CONNECTOR,
+      account,
+      signedIn: true,
+    })
+
+    expect(await tokens()).toBeNull()
   })
 
   it('are only kept where there are any', async () => {
