@@ -235,3 +235,35 @@ it('an account that is disconnected is unsubscribed at the platform', async () =
 
   expect(stripe.webhooks).toEqual([])
 })
+
+it('and later, by the schedule, where the platform did not answer', async () => {
+  const { mailchimp } = platforms
+  const [held] = await owner<{ id: string }[]>`
+    select id from public.integrations
+    where organization_id = ${team.organizationId} and connector = 'mailchimp'`
+  const { id } = held!
+  expect(mailchimp.webhooks).toHaveLength(1)
+  mailchimp.control.setFault({ kind: 'status', status: 503, times: null })
+
+  const { body } = await call<Integration>(team.manager, '/integrations/disconnect', {
+    integration_id: id,
+  })
+  expect(body).toMatchObject({
+    status: 'disconnected',
+    credentials_kept_until: expect.any(String),
+  })
+  mailchimp.control.clearFaults()
+  await owner`delete from private.request_budgets`
+  await owner`update private.webhook_subscription_runs set run_at = now() where integration_id = ${id}`
+  await owner`update private.worker_wakes set rung_at = null where worker = 'integrations'`
+  await remote.runCron('look-after-integrations')
+
+  await vi.waitFor(async () => {
+    const [left] = await owner`
+      select credentials_kept_until from public.integrations where id = ${id}`
+    expect(left).toEqual({ credentials_kept_until: null })
+  }, { timeout: 15_000, interval: 50 })
+  expect(mailchimp.webhooks).toEqual([])
+  expect(await owner`select from private.integration_credentials where integration_id = ${id}`)
+    .toHaveLength(0)
+})
