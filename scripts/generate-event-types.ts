@@ -80,6 +80,12 @@ function page(): string {
     `own types with \`events.emit\`; the first words below are Plugboard's own. Fields may be added to the data of a type, none is`,
     'taken away.',
     '',
+    `${
+      EVENT_TYPES.filter(({ is_reserved }) => is_reserved).map(({ name }) => code(name)).join(', ')
+    } are reserved: Plugboard keeps no approvals, and no settings or subscriptions of business apps, so that nothing writes these`,
+    'types, and an endpoint that asks for them gets nothing. Apps may not write them either: one that has such news to tell takes a first word of',
+    'its own, such as `booking.config_updated`.',
+    '',
     ...[...groups].flatMap(([group, types]) => [
       `## ${group}`,
       '',
@@ -100,7 +106,15 @@ const INTRODUCTIONS: Partial<Record<EventType['group'], string[]>> = {
     'columns unless they have more than 200 KB. A record that is read again unchanged is no event.',
     '',
   ],
-  Apps: ['Written for business apps that an organization has switched on.', ''],
+  Apps: [
+    'Of [business apps](webhooks-in.md#business-apps) that an organization has switched on or off. What the apps themselves send is',
+    'of their own types.',
+    '',
+  ],
+  Approvals: [
+    'All of these are reserved: there are no approvals in Plugboard, and nothing writes them.',
+    '',
+  ],
 }
 
 /** One for each shape of data; of records, which differ in `record` alone, those of a product. */

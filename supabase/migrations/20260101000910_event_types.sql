@@ -3738,7 +3738,7 @@ select private.register_event_types($json$[
   },
   {
     "name": "config.updated",
-    "description": "Settings of a business app changed. Their values are read from the app.",
+    "description": "Reserved: nothing writes it. Meant for: settings of a business app changed.",
     "data_schema": {
       "type": "object",
       "properties": {
@@ -3772,7 +3772,7 @@ select private.register_event_types($json$[
   },
   {
     "name": "subscription.changed",
-    "description": "A business app has another plan, or its subscription another status.",
+    "description": "Reserved: nothing writes it. Meant for: a business app has another plan, or its subscription another status.",
     "data_schema": {
       "type": "object",
       "properties": {
@@ -3814,7 +3814,7 @@ select private.register_event_types($json$[
   },
   {
     "name": "approval.requested",
-    "description": "Something waits for a yes by a person.",
+    "description": "Reserved: nothing writes it. Meant for: something waits for a yes by a person.",
     "data_schema": {
       "type": "object",
       "properties": {
@@ -3864,7 +3864,7 @@ select private.register_event_types($json$[
   },
   {
     "name": "approval.decided",
-    "description": "A person said yes or no, or nobody said anything in time.",
+    "description": "Reserved: nothing writes it. Meant for: a person said yes or no, or nobody said anything in time.",
     "data_schema": {
       "type": "object",
       "properties": {

@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { generatedEventFiles } from '../../../scripts/generate-event-types.ts'
 import { EVENT_TYPES } from '../../../supabase/functions/_shared/contracts/event-catalog.ts'
@@ -22,6 +24,24 @@ describe('the catalog', () => {
 
     expect(new Set(names).size).toBe(names.length)
     expect(names.filter((name) => !/^[a-z][a-z_]*(\.[a-z_]+)+$/.test(name))).toEqual([])
+  })
+
+  it('says of exactly those types that nothing writes them which no migration names', async () => {
+    const folder = join(import.meta.dirname, '../../../supabase/migrations')
+    const names = (await readdir(folder)).filter((name) => !name.includes('event_types'))
+    const sql = (await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8'))))
+      .join()
+    // those of records are put together of two words
+    const unwritten = EVENT_TYPES.filter(({ name, group }) =>
+      group !== 'Records' && !sql.includes(`'${name}'`)
+    )
+
+    const reserved = EVENT_TYPES.filter(({ is_reserved }) => is_reserved)
+    expect(unwritten.map(({ name }) => name)).toEqual(reserved.map(({ name }) => name))
+    expect(reserved.map(({ description }) => description.split(':')[0]))
+      .toEqual(reserved.map(() => 'Reserved'))
+    const page = generatedEventFiles().get('docs/events.md') ?? ''
+    expect(page.split('## ')[0]).toContain('are reserved')
   })
 
   it('is on its page, type by type', () => {

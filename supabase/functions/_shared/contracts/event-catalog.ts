@@ -13,6 +13,8 @@ export type EventType = {
   /** Receivers take fields they do not know: new ones may come. */
   data: z.ZodObject
   example: Record<string, unknown>
+  /** Its name is kept free, and nothing writes it: there is no table that it could tell of. */
+  is_reserved?: true
 }
 
 function types<Data extends z.ZodObject>(
@@ -24,6 +26,14 @@ function types<Data extends z.ZodObject>(
   return Object.entries(descriptions)
     .map(([name, description]) => ({ name, group, description, data, example }))
 }
+
+/** Types that nothing writes; their descriptions say so wherever they are shown. */
+const reserved: typeof types = (group, data, example, descriptions) =>
+  types(group, data, example, descriptions).map((type) => ({
+    ...type,
+    is_reserved: true as const,
+    description: `Reserved: nothing writes it. Meant for: ${type.description}`,
+  }))
 
 const INTEGRATION = '6b1a3d0e-5a52-4a57-8d6a-0f9f3a3d6f02'
 const USER = '5d3b4f1e-8f0c-4a52-9c37-6b2a1d0e4f10'
@@ -186,13 +196,13 @@ const apps = [
     'app.enabled': 'A business app was switched on for the organization.',
     'app.disabled': 'A business app was switched off.',
   }),
-  ...types(
+  ...reserved(
     'Apps',
     z.object({ ...app, changed_keys: z.array(z.string()) }),
     { ...appExample, changed_keys: ['opening_hours'] },
-    { 'config.updated': 'Settings of a business app changed. Their values are read from the app.' },
+    { 'config.updated': 'settings of a business app changed.' },
   ),
-  ...types(
+  ...reserved(
     'Apps',
     z.object({
       ...app,
@@ -203,7 +213,7 @@ const apps = [
     { ...appExample, plan: 'pro', previous_plan: 'basic', status: 'active' },
     {
       'subscription.changed':
-        'A business app has another plan, or its subscription another status.',
+        'a business app has another plan, or its subscription another status.',
     },
   ),
 ]
@@ -215,7 +225,7 @@ const approvalExample = {
 }
 
 const approvals = [
-  ...types(
+  ...reserved(
     'Approvals',
     z.object({
       ...approval,
@@ -223,9 +233,9 @@ const approvals = [
       expires_at: z.iso.datetime({ offset: true }).nullable(),
     }),
     { ...approvalExample, requested_by: USER, expires_at: '2026-11-21T09:00:00+00:00' },
-    { 'approval.requested': 'Something waits for a yes by a person.' },
+    { 'approval.requested': 'something waits for a yes by a person.' },
   ),
-  ...types(
+  ...reserved(
     'Approvals',
     z.object({
       ...approval,
@@ -234,7 +244,7 @@ const approvals = [
       comment: z.string().nullable(),
     }),
     { ...approvalExample, decision: 'approved', decided_by: USER, comment: null },
-    { 'approval.decided': 'A person said yes or no, or nobody said anything in time.' },
+    { 'approval.decided': 'a person said yes or no, or nobody said anything in time.' },
   ),
 ]
 
