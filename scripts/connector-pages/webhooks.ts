@@ -20,7 +20,7 @@ const PROOFS: Record<WebhookScheme, string> = {
     "sent with a token that Google signed for this address in a service account's name",
   hubspot:
     `signed in ${code('X-HubSpot-Signature-v3')} ${TIMED}; or, where that is not there, in ` +
-    `the older ${code('X-HubSpot-Signature')} (v1, v2)`,
+    `the older ${code('X-HubSpot-Signature')} (v1, v2), over a list of events`,
   leafly: `signed in ${code('X-Leafly-Signature')}`,
   linkedin: `signed in ${code('X-LI-Signature')}`,
   mailchimp: `signed in ${code('X-Mailchimp-Signature')} ${TIMED} where there is a signing ` +
