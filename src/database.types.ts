@@ -2419,12 +2419,22 @@ export type Database = {
           isSetofReturn: false
         }
       }
+      'read_webhook_events': {
+        Args: {
+          'p_app_instance_id'?: string
+          'p_connector'?: string
+          'p_ids': (string)[]
+          'p_integration_id'?: string
+        }
+        Returns: Json
+      }
       'receive_app_event': {
         Args: {
           'p_app_instance_id': string
           'p_body': string
           'p_dedupe_key': string
           'p_headers': Json
+          'p_proof': Json
           'p_type': string
           'p_version': number
         }
@@ -2438,6 +2448,7 @@ export type Database = {
           'p_dedupe_key': string
           'p_headers': Json
           'p_integration_id'?: string
+          'p_proof': Json
           'p_receiver_version'?: string
           'p_type': string
         }
@@ -2530,10 +2541,11 @@ export type Database = {
         Args: {
           'p_actor_id'?: string
           'p_after'?: string
+          'p_app_instance_id'?: string
           'p_connector'?: string
           'p_from'?: string
           'p_ids'?: (string)[]
-          'p_integration_id': string
+          'p_integration_id'?: string
           'p_limit'?: number
           'p_statuses'?: (string)[]
           'p_to'?: string

@@ -65,6 +65,7 @@ export type {
   WebhookEventStatus,
   WebhookEventWithBody,
   WebhookReceiver,
+  WebhookRefusal,
 } from '../supabase/functions/_shared/contracts/webhook-events.ts'
 export type { PostalAddress } from '../supabase/functions/_shared/contracts/contacts.ts'
 export type { Attachment, Recipient } from '../supabase/functions/_shared/contracts/messages.ts'

@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import {
   replayWebhookEvents,
+  verifyWebhookEvents,
   WebhookEvent,
   type WebhookEventStatus,
   WebhookEventWithBody,
@@ -75,11 +76,12 @@ export class WebhookEvents {
   }
 
   /**
-   * Works on webhooks of an integration once more, after the code or its settings were repaired: the named ones whatever
-   * became of them, or all of a span of time. Records are merged, so that doing it twice changes nothing; what
-   * becomes an event becomes another one. Owners and managers may.
+   * Works on webhooks of an integration or of a business app once more, after the code or its settings were repaired: the
+   * named ones whatever became of them, or all of a span of time. Records are merged, so that doing it twice changes
+   * nothing; what becomes an event becomes another one, and all that a business app sends does. Owners and managers may.
    *
-   * @param input.connector Instead of an integration: webhooks of our app at that platform about several accounts, which
+   * @param input.app_instance_id Instead of `integration_id`: what that business app sent.
+   * @param input.connector Instead of both: webhooks of our app at that platform about several accounts, which
    *   belong to no organization. With the secret key only.
    * @param input.webhook_event_ids 1 to 1000 of `webhook_events.id`; then nothing else is given.
    * @param input.statuses Only those with one of these; `failed` when left out.
@@ -87,8 +89,8 @@ export class WebhookEvents {
    * @param input.to RFC 3339: only those that came before.
    * @param input.after `data.next` of the answer before.
    * @returns `data.replayed` says how many were put back into the queue, of 10,000 at most in one call, and `data.next` where
-   *   to go on, null when nothing remains. `error.code` is `integration_not_found`, `not_a_manager`,
-   *   `connector_not_found` or a transport code.
+   *   to go on, null when nothing remains. `error.code` is `integration_not_found`, `app_instance_not_found`,
+   *   `not_a_manager`, `connector_not_found` or a transport code.
    * @example
    * const { data } = await plugboard.webhookEvents.replay({ integration_id })
    */
@@ -97,5 +99,23 @@ export class WebhookEvents {
     options?: CallOptions,
   ): Promise<Result<z.output<typeof replayWebhookEvents.response>>> {
     return callFunction(this.#supabase, replayWebhookEvents, input, options)
+  }
+
+  /**
+   * Verifies webhooks that are kept once more, as of the time they came: that their bytes are those that were signed, and that
+   * a repaired signature check still believes them. Asked are the secrets that count now. Owners and managers may.
+   *
+   * @param input.integration_id Or `app_instance_id`, or `connector`, as for `replay`.
+   * @param input.webhook_event_ids 1 to 100 of `webhook_events.id`.
+   * @returns `data` holds `{ webhook_event_id, verified, reason }` of each that is there, in any order. `error.code` as of
+   *   `replay`.
+   * @example
+   * const { data } = await plugboard.webhookEvents.verify({ integration_id, webhook_event_ids })
+   */
+  verify(
+    input: z.input<typeof verifyWebhookEvents.request>,
+    options?: CallOptions,
+  ): Promise<Result<z.output<typeof verifyWebhookEvents.response>>> {
+    return callFunction(this.#supabase, verifyWebhookEvents, input, options)
   }
 }

@@ -106,6 +106,7 @@ create table private.webhook_event_keys (
   received_at timestamptz not null,
   integration_id uuid,
   headers jsonb not null, -- those it was verified with and is read by, names in lower case
+  proof jsonb not null, -- what else it takes to verify it again, and no secret: { scheme, verified_at, url, path_token_hash }
   body_bytes int not null,
   run_at timestamptz default now(), -- null: done; under a lease: its end; infinity: the integration is paused
   attempt_count int not null default 0,
@@ -183,7 +184,7 @@ grant execute on function public.open_webhook_receiver(uuid) to service_role;
 -- The same for a webhook of our app: one row for each organization that has signed in to the one account it is about, or one of no
 -- organization where it is about several. Returns { accepted, duplicate }.
 create function private.keep_app_webhook(
-  connector text, type text, dedupe_key text, headers jsonb, body bytea, came_at timestamptz, accounts text[]
+  connector text, type text, dedupe_key text, headers jsonb, proof jsonb, body bytea, came_at timestamptz, accounts text[]
 )
 returns jsonb
 language sql
@@ -202,9 +203,10 @@ as $$
     select keep_app_webhook.connector, null, null, keep_app_webhook.accounts
     where cardinality(keep_app_webhook.accounts) > 1 and exists (select from concerned)
   ), taken as (
-    insert into private.webhook_event_keys (receiver, dedupe_key, webhook_event_id, received_at, integration_id, headers, body_bytes, run_at)
+    insert into private.webhook_event_keys
+      (receiver, dedupe_key, webhook_event_id, received_at, integration_id, headers, proof, body_bytes, run_at)
     select receivers.receiver, keep_app_webhook.dedupe_key, gen_random_uuid(), keep_app_webhook.came_at, receivers.integration_id,
-      keep_app_webhook.headers, octet_length(keep_app_webhook.body), keep_app_webhook.came_at
+      keep_app_webhook.headers, keep_app_webhook.proof, octet_length(keep_app_webhook.body), keep_app_webhook.came_at
     from receivers
     on conflict on constraint webhook_event_keys_pkey do nothing
     returning receiver, webhook_event_id
@@ -225,7 +227,7 @@ $$;
 -- { accepted, duplicate }. Not accepted: there is no such integration or account, or its receiver has changed.
 -- Every webhook waits for this: few statements, each as simple as can be.
 create function public.receive_webhook(
-  p_connector text, p_type text, p_dedupe_key text, p_headers jsonb, p_body text,
+  p_connector text, p_type text, p_dedupe_key text, p_headers jsonb, p_proof jsonb, p_body text,
   p_integration_id uuid default null, p_receiver_version uuid default null, p_accounts text[] default null
 )
 returns jsonb
@@ -245,7 +247,7 @@ begin
     perform private.refuse('body_too_large');
   end if;
   if p_integration_id is null then
-    answer := private.keep_app_webhook(p_connector, p_type, p_dedupe_key, p_headers, sent, came_at, p_accounts);
+    answer := private.keep_app_webhook(p_connector, p_type, p_dedupe_key, p_headers, p_proof, sent, came_at, p_accounts);
     if answer = '{"accepted": true, "duplicate": false}' then
       perform private.wake_worker('webhook-receive');
     end if;
@@ -262,8 +264,10 @@ begin
   if not found then
     return '{"accepted": false, "duplicate": false}'::jsonb;
   end if;
-  insert into private.webhook_event_keys (receiver, dedupe_key, webhook_event_id, received_at, integration_id, headers, body_bytes, run_at)
-  values (p_integration_id::text, p_dedupe_key, event_id, came_at, p_integration_id, p_headers, octet_length(sent), came_at)
+  insert into private.webhook_event_keys
+    (receiver, dedupe_key, webhook_event_id, received_at, integration_id, headers, proof, body_bytes, run_at)
+  values
+    (p_integration_id::text, p_dedupe_key, event_id, came_at, p_integration_id, p_headers, p_proof, octet_length(sent), came_at)
   on conflict on constraint webhook_event_keys_pkey do nothing;
   if not found then
     return '{"accepted": true, "duplicate": true}'::jsonb;
@@ -276,10 +280,10 @@ begin
   return answer;
 end;
 $$;
-grant execute on function public.receive_webhook(text, text, text, jsonb, text, uuid, uuid, text[]) to service_role;
+grant execute on function public.receive_webhook(text, text, text, jsonb, jsonb, text, uuid, uuid, text[]) to service_role;
 
 -- The same for several webhooks to integrations at once, in one transaction:
--- [{ number, connector, type, dedupe_key, headers, body (base64), integration_id, receiver_version }].
+-- [{ number, connector, type, dedupe_key, headers, proof, body (base64), integration_id, receiver_version }].
 -- Returns the numbers of those that were accepted, duplicates too.
 create function public.receive_webhooks(p_webhooks jsonb)
 returns jsonb
@@ -303,7 +307,8 @@ begin
   with given as (
     select said.*, decode(said.body, 'base64') as sent
     from jsonb_to_recordset(p_webhooks) as said (
-      number int, connector text, type text, dedupe_key text, headers jsonb, body text, integration_id uuid, receiver_version uuid)
+      number int, connector text, type text, dedupe_key text, headers jsonb, proof jsonb, body text, integration_id uuid,
+      receiver_version uuid)
   ), known as materialized (
     select given.*, integration.organization_id, gen_random_uuid() as event_id
     from given
@@ -312,8 +317,9 @@ begin
     left join private.webhook_receivers as receiver on receiver.integration_id = given.integration_id
     where receiver.version is not distinct from given.receiver_version
   ), taken as (
-    insert into private.webhook_event_keys (receiver, dedupe_key, webhook_event_id, received_at, integration_id, headers, body_bytes, run_at)
-    select known.integration_id::text, known.dedupe_key, known.event_id, came_at, known.integration_id, known.headers,
+    insert into private.webhook_event_keys
+      (receiver, dedupe_key, webhook_event_id, received_at, integration_id, headers, proof, body_bytes, run_at)
+    select known.integration_id::text, known.dedupe_key, known.event_id, came_at, known.integration_id, known.headers, known.proof,
       octet_length(known.sent), came_at
     from known
     order by known.integration_id, known.dedupe_key -- the same order everywhere: nobody waits in a circle

@@ -232,7 +232,7 @@ grant execute on function public.open_app_instance(uuid) to service_role;
 -- Takes in a verified event of an instance whose version it was verified with, as receive_webhook does a platform's.
 -- p_body: base64. { accepted, duplicate }. Not accepted: there is no such instance, it is disabled, or has changed.
 create function public.receive_app_event(
-  p_app_instance_id uuid, p_version int, p_type text, p_dedupe_key text, p_headers jsonb, p_body text
+  p_app_instance_id uuid, p_version int, p_type text, p_dedupe_key text, p_headers jsonb, p_proof jsonb, p_body text
 )
 returns jsonb
 language plpgsql
@@ -257,8 +257,8 @@ begin
   if not found then
     return '{"accepted": false, "duplicate": false}'::jsonb;
   end if;
-  insert into private.webhook_event_keys (receiver, dedupe_key, webhook_event_id, received_at, headers, body_bytes, run_at)
-  values (p_app_instance_id::text, p_dedupe_key, event_id, came_at, p_headers, octet_length(sent), came_at)
+  insert into private.webhook_event_keys (receiver, dedupe_key, webhook_event_id, received_at, headers, proof, body_bytes, run_at)
+  values (p_app_instance_id::text, p_dedupe_key, event_id, came_at, p_headers, p_proof, octet_length(sent), came_at)
   on conflict on constraint webhook_event_keys_pkey do nothing;
   if not found then
     return '{"accepted": true, "duplicate": true}'::jsonb;
@@ -271,4 +271,4 @@ begin
   return '{"accepted": true, "duplicate": false}'::jsonb;
 end;
 $$;
-grant execute on function public.receive_app_event(uuid, int, text, text, jsonb, text) to service_role;
+grant execute on function public.receive_app_event(uuid, int, text, text, jsonb, jsonb, text) to service_role;

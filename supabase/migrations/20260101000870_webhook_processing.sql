@@ -1,4 +1,4 @@
--- Work on webhooks that came in: claim, finish, replay.
+-- Work on webhooks that came in: claim, finish, replay, verify again.
 
 -- The integrations that webhooks concern, as a worker needs them: by id, or by connector and account. A paused one is not
 -- found by its account: the sync after the pause reads what it missed.
@@ -274,14 +274,47 @@ end;
 $$;
 grant execute on function public.finish_webhook_events(uuid, jsonb, boolean) to service_role;
 
--- Puts webhooks back into the queue, the first p_limit of those that are asked for: those of p_integration_id, or with none
--- given those of our app at p_connector that are about several accounts; named by p_ids, or of a span of time with one of
--- p_statuses (those that failed, when not said). What waits already is tried at once. Returns { replayed, next }: what to give
--- as p_after to go on, null when nothing remains.
+-- Whose webhooks are asked for, by exactly one of the three: an integration's, a business app's, or those of our app at
+-- p_connector that are about several accounts and belong to no organization. As activity logs name it.
+create function private.find_webhook_sender(
+  integration_id uuid, app_instance_id uuid, connector text,
+  out receiver text, out organization_id uuid, out subject_type text, out detail jsonb
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if num_nonnulls(find_webhook_sender.integration_id, find_webhook_sender.app_instance_id, find_webhook_sender.connector) <> 1 then
+    perform private.refuse('invalid_request', 'Give an integration, an app instance or a connector.');
+  elsif find_webhook_sender.integration_id is not null then
+    select held.id, held.organization_id, 'integration', jsonb_build_object('connector', held.connector)
+      into receiver, organization_id, subject_type, detail
+    from public.integrations as held where held.id = find_webhook_sender.integration_id;
+    if not found then
+      perform private.refuse('integration_not_found');
+    end if;
+  elsif find_webhook_sender.app_instance_id is not null then
+    select held.id, held.organization_id, 'app_instance', jsonb_build_object('app', held.app, 'name', held.name)
+      into receiver, organization_id, subject_type, detail
+    from public.app_instances as held where held.id = find_webhook_sender.app_instance_id;
+    if not found then
+      perform private.refuse('app_instance_not_found');
+    end if;
+  else
+    receiver := find_webhook_sender.connector;
+  end if;
+end;
+$$;
+
+-- Puts webhooks of one sender, as above, back into the queue, the first p_limit of those that are asked for: named by p_ids, or
+-- of a span of time with one of p_statuses (those that failed, when not said). What waits already is tried at once. Returns
+-- { replayed, next }: what to give as p_after to go on, null when nothing remains.
 create function public.replay_webhook_events(
-  p_integration_id uuid, p_ids uuid[] default null, p_statuses text[] default '{failed}',
+  p_integration_id uuid default null, p_app_instance_id uuid default null, p_connector text default null,
+  p_ids uuid[] default null, p_statuses text[] default '{failed}',
   p_from timestamptz default '-infinity', p_to timestamptz default 'infinity', p_limit int default 10000,
-  p_actor_id uuid default null, p_connector text default null, p_after uuid default null
+  p_actor_id uuid default null, p_after uuid default null
 )
 returns jsonb
 language plpgsql
@@ -290,24 +323,21 @@ set search_path = ''
 set statement_timeout = '60s'
 as $$
 declare
-  integration public.integrations;
+  sender record := private.find_webhook_sender(p_integration_id, p_app_instance_id, p_connector);
   begins_after timestamptz := p_from;
   chosen_count int;
   replayed_count int;
   last_id uuid;
 begin
-  select * into integration from public.integrations as held where held.id = p_integration_id;
-  if not found and (p_integration_id is not null or p_connector is null) then
-    perform private.refuse('integration_not_found');
-  end if;
   if p_after is not null then
     select event.received_at into begins_after from public.webhook_events as event where event.id = p_after;
   end if;
   with chosen as (
     select event.id, event.received_at
     from public.webhook_events as event
-    where (p_integration_id is null and event.organization_id is null and event.connector = p_connector
-        or event.organization_id = integration.organization_id and event.integration_id = p_integration_id)
+    where (event.organization_id = sender.organization_id
+          and (event.integration_id = p_integration_id or event.app_instance_id = p_app_instance_id)
+        or event.organization_id is null and event.connector = p_connector)
       and (p_ids is null and event.status = any (p_statuses) or event.id = any (p_ids))
       and event.received_at >= greatest(p_from, begins_after) and event.received_at < p_to
       and (p_after is null or (event.received_at, event.id) > (begins_after, p_after))
@@ -317,7 +347,7 @@ begin
     -- what a worker has in its hands is left to it
     update private.webhook_event_keys as key set run_at = clock_timestamp(), attempt_count = 0
     from chosen
-    where key.receiver = coalesce(p_integration_id::text, p_connector) and key.webhook_event_id = chosen.id
+    where key.receiver = sender.receiver and key.webhook_event_id = chosen.id and key.received_at = chosen.received_at
       and key.lease_token is null
     returning key.webhook_event_id, key.received_at
   ), reopened as (
@@ -330,9 +360,9 @@ begin
     (select chosen.id from chosen order by chosen.received_at desc, chosen.id desc limit 1)
     into replayed_count, chosen_count, last_id;
   if replayed_count > 0 then
-    if integration.id is not null then
-      perform private.record_activity(integration.organization_id, 'webhook_events.replayed', 'integration', integration.id::text,
-        jsonb_build_object('connector', integration.connector, 'count', replayed_count), 'success', p_actor_id);
+    if sender.organization_id is not null then
+      perform private.record_activity(sender.organization_id, 'webhook_events.replayed', sender.subject_type, sender.receiver,
+        sender.detail || jsonb_build_object('count', replayed_count), 'success', p_actor_id);
     end if;
     perform private.wake_worker('webhook-receive');
   end if;
@@ -340,7 +370,37 @@ begin
 end;
 $$;
 grant execute on function
-  public.replay_webhook_events(uuid, uuid[], text[], timestamptz, timestamptz, int, uuid, text, uuid) to service_role;
+  public.replay_webhook_events(uuid, uuid, text, uuid[], text[], timestamptz, timestamptz, int, uuid, uuid) to service_role;
+
+-- Webhooks of one sender, as above, with all that it takes to verify them again, those of p_ids that are kept:
+-- [{ id, connector, headers, proof, body (base64) }]. As many as one answer carries, at least one: what is missing has to be asked for again.
+create function public.read_webhook_events(
+  p_ids uuid[], p_integration_id uuid default null, p_app_instance_id uuid default null, p_connector text default null
+)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  sender record := private.find_webhook_sender(p_integration_id, p_app_instance_id, p_connector);
+begin
+  return (
+    with kept as (
+      select event.id, event.connector, event.body, key.headers, key.proof,
+        sum(key.body_bytes) over (order by event.id) - key.body_bytes as bytes_before
+      from public.webhook_events as event
+      join private.webhook_event_keys as key on key.webhook_event_id = event.id and key.received_at = event.received_at
+      where event.id = any (p_ids) and key.receiver = sender.receiver
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('id', kept.id, 'connector', kept.connector, 'headers', kept.headers,
+      'proof', kept.proof, 'body', encode(kept.body, 'base64'))), '[]')
+    from kept
+    where kept.bytes_before < 3000000);
+end;
+$$;
+grant execute on function public.read_webhook_events(uuid[], uuid, uuid, text) to service_role;
 
 -- Lets webhooks go on that were held while their integration was paused, and rings where something is due.
 create function private.ring_for_webhook_events()

@@ -11,7 +11,7 @@ import {
   claimWebhooks,
   emptyWebhookQueue,
   finishWebhooks,
-  type Received,
+  receiveAppEvent,
 } from '../support/webhook-events.ts'
 
 const database = useDatabase()
@@ -49,16 +49,8 @@ const secretsOf = async (id: string) => (await open(id))!.secrets.map(({ secret 
 const inVault = async (secret: string) =>
   (await admin`select 1 from vault.decrypted_secrets where decrypted_secret = ${secret}`).length
 
-const receive = ({ id, version }: TestAppInstance, given: Record<string, unknown> = {}) =>
-  call<Received>('service_role', 'receive_app_event', {
-    p_app_instance_id: id,
-    p_version: version,
-    p_type: 'booking.created',
-    p_dedupe_key: randomUUID(),
-    p_headers: { 'content-type': 'application/json' },
-    p_body: Buffer.from('{"a": 1}\r\n').toString('base64'),
-    ...given,
-  })
+const receive = (instance: TestAppInstance, given: Record<string, unknown> = {}) =>
+  receiveAppEvent(database, instance, given)
 const receivedFrom = (id: string) =>
   owner`select * from public.webhook_events where app_instance_id = ${id} order by received_at`
 

@@ -1,14 +1,17 @@
 // Work on webhooks that came in: who gets them, what becomes of them, and what one that failed does next.
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { registerAppInstance } from '../support/app-instances.ts'
 import { refusal, useDatabase } from '../support/database.ts'
 import { createIntegration, sampleFeed } from '../support/integrations.ts'
+import { createTeam } from '../support/people.ts'
 import { product } from '../support/sync-runs.ts'
 import {
   claimWebhooks,
   emptyWebhookQueue,
   finishWebhooks,
   passWebhookWaits,
+  receiveAppEvent,
   receiveWebhook,
 } from '../support/webhook-events.ts'
 
@@ -563,7 +566,6 @@ describe('a replay', () => {
 
     const byIntegration = await replay({ p_integration_id: id, p_ids: [claimed.id] })
     const byConnector = await replay({
-      p_integration_id: null,
       p_connector: connector,
       p_ids: [claimed.id],
     })
@@ -572,9 +574,76 @@ describe('a replay', () => {
     expect((await claimWebhooks(database)).events).toMatchObject([{ id: claimed.id }])
   })
 
-  it('of an unknown integration is refused', async () => {
-    await expect(replay({ p_integration_id: randomUUID() })).rejects.toMatchObject(
-      refusal('integration_not_found'),
+  it('takes what a business app sent, of that app alone, and the activity log says who asked', async () => {
+    const team = await createTeam(database)
+    const instances = [
+      await registerAppInstance(database, team.organizationId),
+      await registerAppInstance(database, team.organizationId),
+    ] as const
+    for (const instance of instances) await receiveAppEvent(database, instance)
+    const lease = randomUUID()
+    const { events } = await claimWebhooks(database, lease)
+    await finishWebhooks(
+      database,
+      lease,
+      events.map(({ id }) => ({ id, is_final: true, error: failure })),
     )
+
+    const answer = await replay({
+      p_app_instance_id: instances[0].id,
+      p_actor_id: team.manager.id,
+    })
+
+    expect(answer).toEqual({ replayed: 1, next: null })
+    expect((await claimWebhooks(database)).events).toMatchObject([
+      { app_instance_id: instances[0].id, attempt_count: 1 },
+    ])
+    expect(
+      await owner`
+      select subject_type, subject_id, actor_id, detail from public.activity_logs
+      where organization_id = ${team.organizationId} and action = 'webhook_events.replayed'`,
+    ).toEqual([{
+      subject_type: 'app_instance',
+      subject_id: instances[0].id,
+      actor_id: team.manager.id,
+      detail: { app: 'booking', name: 'Bookings', count: 1 },
+    }])
+  })
+
+  it('of nobody that is known, or of two at once, is refused', async () => {
+    const { id } = await createIntegration(database)
+    const refusals = [
+      [{ p_integration_id: randomUUID() }, 'integration_not_found'],
+      [{ p_app_instance_id: randomUUID() }, 'app_instance_not_found'],
+      [{ p_integration_id: id, p_app_instance_id: randomUUID() }, 'invalid_request'],
+      [{ p_integration_id: id, p_connector: 'hubspot' }, 'invalid_request'],
+      [{}, 'invalid_request'],
+    ] as const
+
+    for (const [sender, code] of refusals) {
+      await expect(replay(sender)).rejects.toMatchObject(refusal(code))
+    }
+    expect(await replay({ p_integration_id: id })).toEqual({ replayed: 0, next: null })
+  })
+})
+
+describe('webhooks that are read to be verified again', () => {
+  it('come as many as one answer carries, and none of another sender', async () => {
+    const { id } = await createIntegration(database)
+    const other = await createIntegration(database)
+    for (let number = 0; number < 5; number++) {
+      await receiveWebhook(database, { integrationId: id, body: 'x'.repeat(900_000) })
+    }
+    const ids = (await owner`select id from public.webhook_events where integration_id = ${id}`)
+      .map((row) => row.id)
+    const read = (p_integration_id: string, p_ids: string[]) =>
+      call<{ id: string }[]>('service_role', 'read_webhook_events', { p_integration_id, p_ids })
+
+    const first = (await read(id, ids)).map((row) => row.id)
+    const second = (await read(id, ids.filter((id) => !first.includes(id)))).map((row) => row.id)
+
+    expect([first.length, second.length]).toEqual([4, 1])
+    expect(new Set([...first, ...second])).toEqual(new Set(ids))
+    expect(await read(other.id, ids)).toEqual([])
   })
 })

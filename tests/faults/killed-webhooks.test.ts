@@ -72,6 +72,7 @@ async function fillQueue(count: number): Promise<void> {
   await admin`update private.worker_wakes set awake_until = now() + interval '1 minute'`
   await admin`
     select count(public.receive_webhook('json-feed', 'order.placed', number::text, '{"content-type": "application/json"}',
+      '{"scheme": "standard-webhooks", "verified_at": "2026-11-20T09:00:00.000Z"}',
       translate(encode(convert_to(format('{"data":{"number":%s}}', number), 'UTF8'), 'base64'), E'\n', ''),
       ${integrationId}, (select version from private.webhook_receivers where integration_id = ${integrationId})))
     from generate_series(0, ${count - 1}) as number`

@@ -2,9 +2,14 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { useFunctions } from '../support/functions.ts'
-import { keepGrant } from '../support/integrations.ts'
 import { createTeam, type Team } from '../support/people.ts'
-import { type Sender, type SenderName, SENDERS, signedWebhook } from '../support/webhook-senders.ts'
+import {
+  APPS,
+  postToDoor as post,
+  sendToDoor as send,
+  useDoors,
+} from '../support/receiver-doors.ts'
+import { type SenderName, SENDERS, signedWebhook } from '../support/webhook-senders.ts'
 import { sharedStack } from '../support/shared-stack.ts'
 
 const functions = useFunctions()
@@ -12,107 +17,19 @@ const { database, remote, call } = functions
 const { owner } = database
 const { functionsUrl } = sharedStack
 
-/** Our apps at platforms that send all accounts' webhooks to one address. */
-const APPS = {
-  hubspot: { client_id: 'hubspot-app', client_secret: randomBytes(16).toString('hex') },
-  linkedin: { client_id: 'linkedin-app', client_secret: randomBytes(16).toString('hex') },
-  shopify: { client_id: 'shopify-app', client_secret: randomBytes(16).toString('hex') },
-  slack: {
-    client_id: 'slack-app',
-    client_secret: randomBytes(16).toString('hex'),
-    signing_secret: randomBytes(16).toString('hex'),
-  },
-  x: {
-    client_id: 'x-app',
-    client_secret: randomBytes(16).toString('hex'),
-    signing_secret: randomBytes(16).toString('hex'),
-  },
-}
-
 let team: Team
+const { registerApps, connect, setSecret, newPath, door } = useDoors(functions, () => team)
 beforeAll(async () => {
-  await remote.setFunctionsEnv({ OAUTH_CLIENTS: JSON.stringify(APPS) })
-  for (const app of Object.values(APPS)) {
-    functions.keepSecret(app.client_secret)
-    if ('signing_secret' in app) functions.keepSecret(app.signing_secret)
-  }
+  await registerApps()
   team = await createTeam(database)
 })
 afterAll(() => remote.setFunctionsEnv({}))
-
-async function connect(
-  connector: string,
-  account: string = randomUUID(),
-  organizationId = team.organizationId,
-  settings: Record<string, unknown> = {},
-) {
-  const { id } = await database.call<{ id: string }>('service_role', 'connect_integration', {
-    p_organization_id: organizationId,
-    p_connector: connector,
-    p_external_account_id: account,
-    p_name: 'Main street',
-    p_settings: settings,
-    p_credentials: {},
-  })
-  if (Object.hasOwn(APPS, connector)) await keepGrant(database, id)
-  // nothing is asked of platforms that are not there
-  await owner`update public.sync_streams set enabled = false where integration_id = ${id}`
-  return id
-}
-
-/** Sends to the door and answers what a platform sees. */
-async function send(path: string, init: RequestInit) {
-  const response = await fetch(`${functionsUrl}/webhook-receive/${path}`, init)
-  const headers = Object.fromEntries(
-    [...response.headers].filter(([name]) => !['date', 'connection', 'keep-alive'].includes(name)),
-  )
-  return { status: response.status, headers, text: await response.text() }
-}
-
-const post = (
-  path: string,
-  { headers, body }: { headers: Record<string, string>; body: BodyInit },
-) => send(path, { method: 'POST', headers, body })
 
 const countOf = async (integrationId: string) =>
   (await owner`
     select count(*)::int as count from public.webhook_events where integration_id = ${integrationId}`)[
     0
   ]?.count
-
-async function setSecret(
-  integrationId: string,
-  secret: string,
-  options: Record<string, unknown> = {},
-) {
-  functions.keepSecret(secret)
-  const answer = await call(team.manager, '/integrations/set-webhook-secret', {
-    integration_id: integrationId,
-    secret,
-    ...options,
-  })
-  if (answer.status !== 200) throw new Error(answer.text)
-}
-
-async function newPath(integrationId: string): Promise<string> {
-  const { body } = await call<{ address: string }>(
-    team.manager,
-    '/integrations/rotate-webhook-path',
-    {
-      integration_id: integrationId,
-    },
-  )
-  return body.address.split('/webhook-receive/')[1]!
-}
-
-/** An integration whose door is set up, its path and its secret. */
-async function door(name: SenderName) {
-  const id = await connect(name)
-  const secret = (SENDERS[name] as Sender).newSecret?.() ?? ''
-  if (secret !== '') await setSecret(id, secret)
-  const path = secret === '' ? await newPath(id) : id
-  return { id, path, secret, url: `${functionsUrl}/webhook-receive/${path}` }
-}
 
 describe('a feed whose owner signs as', () => {
   const BODY = '{"type":"feed.moved","timestamp":"2026-11-20T09:00:00Z","data":{}}'

@@ -162,6 +162,27 @@ export const endpoints: Endpoint[] = [
     owner: integration,
   },
   {
+    path: '/integrations/replay-webhooks',
+    body: ({ appInstanceId }) => ({ app_instance_id: appInstanceId, statuses: ['failed'] }),
+    owner: appInstance,
+  },
+  {
+    path: '/integrations/verify-webhooks',
+    body: ({ integrationId }) => ({
+      integration_id: integrationId,
+      webhook_event_ids: ['0b8d5c0e-8c4f-4d4b-9d0f-2f3a1a0c9b77'],
+    }),
+    owner: integration,
+  },
+  {
+    path: '/integrations/verify-webhooks',
+    body: ({ appInstanceId }) => ({
+      app_instance_id: appInstanceId,
+      webhook_event_ids: ['0b8d5c0e-8c4f-4d4b-9d0f-2f3a1a0c9b77'],
+    }),
+    owner: appInstance,
+  },
+  {
     path: '/integrations/disconnect',
     body: ({ integrationId }) => ({ integration_id: integrationId, delete_data: false }),
     owner: integration,

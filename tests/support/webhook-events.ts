@@ -1,5 +1,7 @@
 // Webhooks that come in and are worked on, as the door and the worker do it by SQL.
 import { randomUUID } from 'node:crypto'
+import type { Proof, WebhookScheme } from '../../supabase/functions/_shared/webhooks/scheme.ts'
+import type { TestAppInstance } from './app-instances.ts'
 import type { TestDatabase } from './database.ts'
 import { sampleStore } from './integrations.ts'
 
@@ -9,6 +11,7 @@ export type ClaimAnswer = {
   events: {
     id: string
     integration_id: string | null
+    app_instance_id: string | null
     type: string
     body: string
     headers: Record<string, string>
@@ -23,10 +26,16 @@ type Webhook = {
   accounts?: string[]
   version?: string | null
   connector?: string
+  scheme?: WebhookScheme
   key?: string
   type?: string
   body?: string
 }
+
+const proofOf = ({ scheme = 'standard-webhooks' }: Webhook): Proof => ({
+  scheme,
+  verified_at: new Date().toISOString(),
+})
 
 /** As the door stores a webhook that it has verified. */
 export function receiveWebhook(
@@ -38,10 +47,29 @@ export function receiveWebhook(
     p_type: webhook.type ?? 'product.updated',
     p_dedupe_key: webhook.key ?? randomUUID(),
     p_headers: { 'content-type': 'application/json' },
+    p_proof: proofOf(webhook),
     p_body: Buffer.from(webhook.body ?? '{}').toString('base64'),
     p_integration_id: webhook.integrationId ?? null,
     p_receiver_version: webhook.version ?? null,
     p_accounts: webhook.accounts ?? null,
+  })
+}
+
+/** As the door stores what a business app sent. */
+export function receiveAppEvent(
+  database: Pick<TestDatabase, 'call'>,
+  { id, version }: Pick<TestAppInstance, 'id' | 'version'>,
+  given: Record<string, unknown> = {},
+): Promise<Received> {
+  return database.call<Received>('service_role', 'receive_app_event', {
+    p_app_instance_id: id,
+    p_version: version,
+    p_type: 'booking.created',
+    p_dedupe_key: randomUUID(),
+    p_headers: { 'content-type': 'application/json' },
+    p_proof: proofOf({ scheme: 'x-webhook-signature' }),
+    p_body: Buffer.from('{"a": 1}\r\n').toString('base64'),
+    ...given,
   })
 }
 
@@ -57,6 +85,7 @@ export async function receiveWebhooks(
       type: webhook.type ?? 'product.updated',
       dedupe_key: webhook.key ?? randomUUID(),
       headers: { 'content-type': 'application/json' },
+      proof: proofOf(webhook),
       body: Buffer.from(webhook.body ?? '{}').toString('base64'),
       integration_id: webhook.integrationId,
       receiver_version: webhook.version ?? null,

@@ -1,5 +1,5 @@
 // POST /integrations/connect, /reconnect, /update, /disconnect, /check, /check-all, /act; /webhook, /set-webhook-secret,
-// /rotate-webhook-path, /replay-webhooks; /work: the worker.
+// /rotate-webhook-path, /replay-webhooks, /verify-webhooks; /work: the worker.
 // Contracts: _shared/contracts/integrations.ts, _shared/contracts/webhook-events.ts
 import {
   actOnIntegration as actContract,
@@ -16,6 +16,7 @@ import {
   replayWebhookEvents as replayContract,
   rotateWebhookPath as rotatePathContract,
   setWebhookSecret as setSecretContract,
+  verifyWebhookEvents as verifyContract,
 } from '../_shared/contracts/webhook-events.ts'
 import { routes, serve } from '../_shared/http/serve.ts'
 import { actOnIntegration } from '../_shared/integrations/act-on-integration.ts'
@@ -29,9 +30,9 @@ import {
   actorId,
   requireIntegrationManager,
   requireManager,
+  requireSenderManager,
 } from '../_shared/organizations/require-manager.ts'
 import { inBackground } from '../_shared/platform/background.ts'
-import { AppError } from '../_shared/platform/errors.ts'
 import { outsideFor } from '../_shared/platform/outside.ts'
 import {
   describeReceiver,
@@ -41,6 +42,7 @@ import {
 import { replayWebhooks } from '../_shared/webhooks/replay-webhooks.ts'
 import { runDueAppSubscriptions } from '../_shared/webhooks/run-app-subscriptions.ts'
 import { runDueSubscriptions } from '../_shared/webhooks/run-subscriptions.ts'
+import { verifyAgain } from '../_shared/webhooks/verify-again.ts'
 
 export default {
   fetch: routes({
@@ -96,11 +98,13 @@ export default {
     }),
 
     'POST /replay-webhooks': serve(replayContract, async (context) => {
-      const { integration_id } = context.body
-      if (integration_id !== undefined) await requireIntegrationManager(context, integration_id)
-      // of several accounts: no organization's managers may
-      else if (context.caller.kind === 'user') throw new AppError('connector_not_found')
+      await requireSenderManager(context, context.body)
       return await replayWebhooks(outsideFor(context), context.body, actorId(context.caller))
+    }),
+
+    'POST /verify-webhooks': serve(verifyContract, async (context) => {
+      await requireSenderManager(context, context.body)
+      return await verifyAgain(outsideFor(context), context.body)
     }),
 
     // Answers at once: pg_net, which rings, holds its line for five seconds only.

@@ -45,7 +45,7 @@ describe('webhook events', () => {
     expect(error?.code).toBe('webhook_event_not_found')
   })
 
-  it('are replayed through the functions, as doors are set up', async () => {
+  it('are replayed, and verified again, through the functions, as doors are set up', async () => {
     const receiver = {
       connector: 'stripe',
       doors: [{
@@ -56,11 +56,13 @@ describe('webhook events', () => {
       secrets: [{ created_at: row.received_at, expires_at: null }],
       path_token_created_at: null,
     }
+    const results = [{ webhook_event_id: id, verified: false, reason: 'wrong_signature' }]
     const { supabase, requests } = fakeSupabase(
       json({ replayed: 2, next: null }),
       json(receiver),
       json(receiver),
       json({ address: 'https://project.example/functions/v1/a/b' }),
+      json(results),
     )
     const { webhookEvents, integrations } = createPlugboard(supabase)
     const integration = { integration_id: integrationId }
@@ -69,13 +71,19 @@ describe('webhook events', () => {
     const shown = await integrations.webhook(integration)
     const set = await integrations.setWebhookSecret({ ...integration, secret: 'whsec_1234' })
     const path = await integrations.rotateWebhookPath(integration)
+    const verified = await webhookEvents.verify({
+      app_instance_id: integrationId,
+      webhook_event_ids: [id],
+    })
 
     expect(requests.map(({ path }) => path.replace('/functions/v1/integrations/', ''))).toEqual([
       'replay-webhooks',
       'webhook',
       'set-webhook-secret',
       'rotate-webhook-path',
+      'verify-webhooks',
     ])
+    expect(verified.data).toEqual(results)
     expect([replayed.data, shown.data, set.data, path.data?.address]).toEqual([
       { replayed: 2, next: null },
       receiver,

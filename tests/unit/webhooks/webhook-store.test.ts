@@ -47,6 +47,7 @@ const webhook = (dedupe_key: string, parts: Partial<WebhookToKeep> = {}): Webhoo
   type: 'note.added',
   dedupe_key,
   headers: {},
+  proof: { scheme: 'stripe', verified_at: '2026-11-20T09:00:00.000Z' },
   body: new Uint8Array(10),
   integration_id: 'known',
   receiver_version: null,

@@ -106,6 +106,26 @@ export const rotateWebhookPath = contract({
 /** Postgres knows no year 0. */
 const moment = Timestamp.refine((text) => !text.startsWith('0000'), { error: 'has no such year' })
 
+/** Whose webhooks: exactly one of them is given. */
+const sender = {
+  integration_id: z.uuid().optional(),
+  app_instance_id: z.uuid().optional(), // what a business app sent
+  connector: z.string().min(1).max(100).optional(), // connectors.slug: those of our app about several accounts
+}
+const isOneSender = (
+  { integration_id, app_instance_id, connector }: { [Field in keyof typeof sender]?: unknown },
+) =>
+  [integration_id, app_instance_id, connector].filter((given) => given !== undefined).length === 1
+const oneSender = { error: 'give one of integration_id, app_instance_id and connector' }
+
+// with a connector, all but the secret key are told that there is no such connector
+const senderErrors = [
+  'integration_not_found',
+  'app_instance_not_found',
+  'not_a_manager',
+  'connector_not_found',
+] as const
+
 /**
  * Works on webhooks once more, 10,000 at most in one call: the named ones whatever became of them, or all of a span of time
  * with one of `statuses` (`failed` when left out). Where `next` is not null, go on with `after: next`.
@@ -115,8 +135,7 @@ export const replayWebhookEvents = contract({
   path: '/integrations/replay-webhooks',
   auth: 'user-or-secret',
   request: z.strictObject({
-    integration_id: z.uuid().optional(),
-    connector: z.string().min(1).max(100).optional(), // connectors.slug: those of our app about several accounts
+    ...sender,
     webhook_event_ids: z.array(z.uuid()).min(1).max(1000).optional(),
     statuses: z.array(WebhookEventStatus).min(1).max(4).optional(),
     from: moment.optional(),
@@ -127,16 +146,50 @@ export const replayWebhookEvents = contract({
       webhook_event_ids === undefined ||
       [statuses, from, to, after].every((given) => given === undefined),
     { error: 'give webhook_event_ids, or a choice by statuses, from and to' },
-  ).refine(
-    ({ integration_id, connector }) => (integration_id === undefined) !== (connector === undefined),
-    { error: 'give an integration_id or a connector' },
-  ),
+  ).refine(isOneSender, oneSender),
   response: z.object({
     replayed: z.int().nonnegative(), // put back into the queue
     next: z.uuid().nullable(), // where to go on; null when nothing remains
   }),
-  // with a connector, all but the secret key are told that there is no such connector
-  errors: ['integration_not_found', 'not_a_manager', 'connector_not_found'],
+  errors: [...senderErrors],
+})
+
+/** Why a webhook is not believed: at the door for our log alone, and afterwards for whoever has it verified again. */
+export const WebhookRefusal = z.enum([
+  'wrong_method',
+  'no_secret', // nothing to check against is set up, or not any more
+  'missing_signature', // afterwards: none was asked for then, or it is not kept, as a token that Google signs
+  'malformed_signature',
+  'missing_timestamp',
+  'malformed_timestamp',
+  'timestamp_out_of_tolerance', // more than 300 s before or after our time
+  'wrong_signature', // afterwards: or the secret was replaced
+  'wrong_path_token',
+  'malformed_challenge',
+  'keys_unavailable', // the platform's public keys could not be read: it may be right, and is not taken
+  'url_not_kept', // afterwards only: the address is signed, and more than ours was called
+])
+export type WebhookRefusal = z.infer<typeof WebhookRefusal>
+
+/**
+ * Verifies webhooks that are kept once more, as the door does it, as of the time they came, with the secrets that count now.
+ * Nothing is changed.
+ */
+export const verifyWebhookEvents = contract({
+  method: 'POST',
+  path: '/integrations/verify-webhooks',
+  auth: 'user-or-secret',
+  request: z.strictObject({
+    ...sender,
+    webhook_event_ids: z.array(z.uuid()).min(1).max(100),
+  }).refine(isOneSender, oneSender),
+  // left out are those that are not kept, or are of somebody else
+  response: z.array(z.object({
+    webhook_event_id: z.uuid(),
+    verified: z.boolean(),
+    reason: WebhookRefusal.nullable(), // null where it is verified
+  })),
+  errors: [...senderErrors],
 })
 
 /** Wakes a worker, which works on webhooks that came in. Called by the database, not by people. */

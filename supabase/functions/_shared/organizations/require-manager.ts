@@ -41,6 +41,20 @@ export async function requireAppInstanceManager(
   await requireRole(asking, data.organization_id, 'app_instance_not_found')
 }
 
+/**
+ * The same for whoever sends webhooks: an integration, or a business app. Those of neither belong to no organization, and are
+ * the secret key's alone; people get `connector_not_found`.
+ */
+export async function requireSenderManager(
+  asking: Asking,
+  sender: { integration_id?: string | undefined; app_instance_id?: string | undefined },
+): Promise<void> {
+  const { integration_id, app_instance_id } = sender
+  if (integration_id !== undefined) await requireIntegrationManager(asking, integration_id)
+  else if (app_instance_id !== undefined) await requireAppInstanceManager(asking, app_instance_id)
+  else if (asking.caller.kind === 'user') throw new AppError('connector_not_found')
+}
+
 /** The same for the organization a webhook endpoint belongs to; strangers get `webhook_endpoint_not_found`. */
 export async function requireEndpointManager(
   asking: Asking & { admin: SupabaseClient },

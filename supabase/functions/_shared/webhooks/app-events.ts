@@ -15,7 +15,7 @@ import {
   type Verification,
 } from './scheme.ts'
 import { refused } from './schemes/scheme-definition.ts'
-import { headersToKeep, type publishedKeys, verifyWebhook } from './verify-webhook.ts'
+import { headersToKeep, proofOf, type publishedKeys, verifyWebhook } from './verify-webhook.ts'
 
 const SCHEME = 'x-webhook-signature'
 
@@ -78,10 +78,12 @@ function whyUntimely(timestamp: unknown, now: Date): RefusalReason | null {
 /** @returns False where the instance has changed since it was read. */
 export async function keepAppEvent(
   db: Database,
-  { headers, body }: InboundRequest,
+  call: InboundRequest,
   { id, type }: Envelope,
   { appInstanceId, version }: AppInstance,
+  now: Date,
 ): Promise<boolean> {
+  const { headers, body } = call
   const kept = headersToKeep(SCHEME).filter((name) => headers.has(name))
   const { accepted } = await db.call<{ accepted: boolean }>('receive_app_event', {
     p_app_instance_id: appInstanceId,
@@ -91,6 +93,7 @@ export async function keepAppEvent(
       ? createHash('sha256').update(body).digest('hex')
       : storableKey(String(id)),
     p_headers: Object.fromEntries(kept.map((name) => [name, headers.get(name)])),
+    p_proof: proofOf(SCHEME, call, null, now),
     p_body: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64'),
   })
   return accepted

@@ -29,12 +29,13 @@ import {
   receiverOfApp,
   receiverOfIntegration,
   secretsOf,
+  tokenHashOf,
   type WebhookAddress,
 } from './receiver.ts'
 import { receiverAddress } from './receiver-address.ts'
 import { RefusalLog } from './refusal-log.ts'
 import type { Handshake, InboundRequest, RefusalReason, Verification } from './scheme.ts'
-import { headersToKeep, publishedKeys, verifyWebhook } from './verify-webhook.ts'
+import { headersToKeep, proofOf, publishedKeys, verifyWebhook } from './verify-webhook.ts'
 import { keepEach, keepTogether, type KeepWebhook } from './webhook-store.ts'
 
 export type ReceiveOptions = {
@@ -64,6 +65,8 @@ type Door = {
 /** A webhook as it came, and where to. */
 type Call = InboundRequest & {
   address: WebhookAddress | null
+  /** Of the token that the address ends in. */
+  tokenHash: string | null
   /** Of what came to the door of business apps. */
   envelope: Envelope | null
 }
@@ -155,7 +158,8 @@ async function answer(door: Door, request: Request): Promise<Response> {
   )
   const address = readAddress(rest)
   const envelope = address === 'apps' ? readEnvelope(body) : null
-  const call: Call = { method, url, headers, body, address, envelope }
+  const tokenHash = tokenHashOf(address)
+  const call: Call = { method, url, headers, body, address, tokenHash, envelope }
   const answered = await within(DATABASE_MS, takeIn(door, call))
   if (answered === null) {
     door.log.warn('a webhook was not stored in time: the platform sends it again')
@@ -217,14 +221,15 @@ async function attempt(
   call: Call,
   { receiver }: Pick<Remembered<Receiver | AppInstance>, 'receiver'>,
 ): Promise<Response | RefusalReason | 'changed'> {
+  const now = door.clock.now()
   const verification: Verification = receiver
-    ? await verify(door, call, receiver)
+    ? await verify(door, call, receiver, now)
     : { kind: 'refused', reason: 'no_secret' }
   if (verification.kind === 'handshake') return shakeHands(verification)
   if (verification.kind === 'verified') {
     const known = receiver!
-    const isForAll = !('appInstanceId' in known) && await isOurApps(door, call, known)
-    return await store(door, call, isForAll ? ofOurApp(known) : known)
+    const isForAll = !('appInstanceId' in known) && await isOurApps(door, call, known, now)
+    return await store(door, call, isForAll ? ofOurApp(known) : known, now)
   }
   takeAsLong(call.body, verification.reason)
   return verification.reason
@@ -234,11 +239,16 @@ async function attempt(
  * Whether our app's secret signed it, at whatever door: it signs for all accounts, so the payload says whose it is and not the
  * address.
  */
-async function isOurApps(door: Door, call: Call, receiver: Receiver): Promise<boolean> {
+async function isOurApps(
+  door: Door,
+  call: Call,
+  receiver: Receiver,
+  now: Date,
+): Promise<boolean> {
   const { integrationId, webhooks, secrets } = receiver
   if (integrationId === null || !webhooks.doors.some(({ at }) => at === 'app')) return false
   if (secrets.length === 0) return true
-  return (await verify(door, call, { ...receiver, secrets: [] })).kind === 'verified'
+  return (await verify(door, call, { ...receiver, secrets: [] }, now)).kind === 'verified'
 }
 
 const ofOurApp = (receiver: Receiver): Receiver => ({
@@ -251,17 +261,12 @@ async function verify(
   door: Door,
   call: Call,
   receiver: Receiver | AppInstance,
+  now: Date,
 ): Promise<Verification> {
-  const now = door.clock.now()
   if ('appInstanceId' in receiver) {
     return await verifyAppEvent(call, call.envelope!, receiver, now, door.keys)
   }
-  const secrets = secretsOf(
-    receiver,
-    call.address as Exclude<WebhookAddress, 'apps'>,
-    door.environment,
-    now,
-  )
+  const secrets = secretsOf(receiver, call.tokenHash, door.environment, now)
   return await verifyWebhook(receiver.scheme, call, secrets, now, door.keys)
 }
 
@@ -276,24 +281,27 @@ async function store(
   door: Door,
   call: Call,
   receiver: Receiver | AppInstance,
+  now: Date,
 ): Promise<Response | 'changed'> {
   const isKept = 'appInstanceId' in receiver
-    ? await keepAppEvent(door.db, call, call.envelope!, receiver)
-    : await keepWebhook(door, call, receiver)
+    ? await keepAppEvent(door.db, call, call.envelope!, receiver, now)
+    : await keepWebhook(door, call, receiver, now)
   return isKept ? respond(200, { received: true }) : 'changed'
 }
 
 /** @returns False where the receiver has changed since it was read. */
 async function keepWebhook(
   door: Door,
-  { headers, body }: Call,
+  call: Call,
   receiver: Receiver,
+  now: Date,
 ): Promise<boolean> {
+  const { headers, body } = call
   const { connector, webhooks, scheme, integrationId, version } = receiver
   const kept = headersToKeep(scheme, webhooks.headers)
     .filter((name) => headers.has(name) && !NEVER_KEPT.includes(name))
     .map((name): [string, string] => [name, headers.get(name)!])
-  const received = { headers, body, received_at: door.clock.now() }
+  const received = { headers, body, received_at: now }
   const webhook = inboundWebhook(received)
   const { type, dedupe_key, accounts } = describeWebhook(webhooks, webhook, scheme)
   if (integrationId === null && accounts.length === 0) {
@@ -304,6 +312,7 @@ async function keepWebhook(
     type,
     dedupe_key,
     headers: Object.fromEntries(kept),
+    proof: proofOf(scheme, call, call.tokenHash, now),
     body,
     integration_id: integrationId,
     receiver_version: version,

@@ -44,6 +44,13 @@ export function readAddress(pathname: string): WebhookAddress | null {
   return first === 'apps' ? 'apps' : { slug: first }
 }
 
+/** Null where it does not end in a token. */
+export const tokenHashOf = (address: WebhookAddress | null): string | null =>
+  address !== null && typeof address === 'object' && 'pathToken' in address &&
+    address.pathToken !== null
+    ? hashOfToken(address.pathToken)
+    : null
+
 /** The door of our app at a platform. Null where there is no such app, or the platform has no such door. */
 export function receiverOfApp(
   slug: string,
@@ -99,9 +106,10 @@ function withDoor(slug: string, at: WebhookDoor['at'], settings: Values = {}) {
   return { connector, webhooks, scheme: schemeOf(webhooks, settings) }
 }
 
+/** @param tokenHash Of the token that was called, as `hashOfToken` makes it. */
 export function secretsOf(
   receiver: Receiver,
-  address: Exclude<WebhookAddress, 'apps'>,
+  tokenHash: string | null,
   { OAUTH_CLIENTS }: Pick<Environment, 'OAUTH_CLIENTS'>,
   now: Date,
 ): ReceiverSecrets {
@@ -111,8 +119,8 @@ export function secretsOf(
     app: hearsOurApp && Object.hasOwn(OAUTH_CLIENTS, connector.slug)
       ? OAUTH_CLIENTS[connector.slug]!
       : null,
-    pathTokenMatches: 'pathToken' in address && address.pathToken !== null &&
-      pathTokenHash !== null && isToken(address.pathToken, pathTokenHash),
+    pathTokenMatches: tokenHash !== null && pathTokenHash !== null &&
+      timingSafeEqual(Buffer.from(tokenHash, 'hex'), Buffer.from(pathTokenHash, 'hex')),
   }
 }
 
@@ -124,6 +132,3 @@ export const liveSecrets = (secrets: HeldSecret[], now: Date): string[] =>
 
 export const hashOfToken = (token: string): string =>
   createHash('sha256').update(token).digest('hex')
-
-const isToken = (token: string, hash: string) =>
-  timingSafeEqual(Buffer.from(hashOfToken(token), 'hex'), Buffer.from(hash, 'hex'))

@@ -4,7 +4,7 @@ import type { replayWebhookEvents } from '../contracts/webhook-events.ts'
 import { requireConnector } from '../integrations/open-integration.ts'
 import type { Outside } from '../platform/outside.ts'
 
-/** @throws AppError `integration_not_found`, `connector_not_found` */
+/** @throws AppError `integration_not_found`, `app_instance_not_found`, `connector_not_found` */
 export async function replayWebhooks(
   { db }: Outside,
   request: z.output<typeof replayWebhookEvents.request>,
@@ -12,7 +12,8 @@ export async function replayWebhooks(
 ): Promise<z.output<typeof replayWebhookEvents.response>> {
   if (request.connector !== undefined) requireConnector(request.connector)
   return await db.call('replay_webhook_events', {
-    p_integration_id: request.integration_id ?? null,
+    p_integration_id: request.integration_id,
+    p_app_instance_id: request.app_instance_id,
     p_connector: request.connector,
     p_ids: request.webhook_event_ids,
     p_statuses: request.statuses,

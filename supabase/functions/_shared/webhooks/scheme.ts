@@ -1,4 +1,5 @@
 // Is this webhook from whom it says? What every signature scheme is given, and what it may answer.
+import type { WebhookRefusal } from '../contracts/webhook-events.ts'
 
 /** A call as it came, before anything was read from it. */
 export type InboundRequest = {
@@ -62,6 +63,17 @@ const WITH_TOKEN: WebhookScheme[] = ['leafly', 'mailchimp', 'path-token']
 
 export const endsInToken = (scheme: WebhookScheme): boolean => WITH_TOKEN.includes(scheme)
 
+/** What else it takes to verify a webhook again, beside its headers and bytes. No secret is in it. */
+export type Proof = {
+  scheme: WebhookScheme
+  /** RFC 3339: the time it was verified at. */
+  verified_at: string
+  /** As the platform called it, where that is signed. Left out where more than our address was called: it may be a secret. */
+  url?: string
+  /** SHA-256 in hex of the unguessable end of the address, where that is looked at. */
+  path_token_hash?: string
+}
+
 export type Verified = { kind: 'verified' }
 
 /** For our log alone: the caller learns nothing but that it was refused. */
@@ -72,20 +84,6 @@ export type Handshake = { kind: 'handshake'; status: number; contentType: string
 
 export type Verification = Verified | Refused | Handshake
 
-export type RefusalReason =
-  | 'wrong_method'
-  /** Nothing to check against has been set up. */
-  | 'no_secret'
-  | 'missing_signature'
-  | 'malformed_signature'
-  | 'missing_timestamp'
-  | 'malformed_timestamp'
-  /** More than 300 s before or after our time. */
-  | 'timestamp_out_of_tolerance'
-  | 'wrong_signature'
-  | 'wrong_path_token'
-  | 'malformed_challenge'
-  /** The platform's public keys could not be read: it may be right, and is not taken. */
-  | 'keys_unavailable'
+export type RefusalReason = Exclude<WebhookRefusal, 'url_not_kept'>
 
 export const TOLERANCE_SECONDS = 300

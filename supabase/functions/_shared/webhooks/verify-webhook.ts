@@ -7,7 +7,13 @@ import { airtable, github, shopify, stripe, xWebhookSignature } from './schemes/
 import { slack } from './schemes/slack.ts'
 import { standardWebhooks } from './schemes/standard-webhooks.ts'
 import { leafly, mailchimp, pathToken } from './schemes/unguessable-address.ts'
-import type { InboundRequest, ReceiverSecrets, Verification, WebhookScheme } from './scheme.ts'
+import type {
+  InboundRequest,
+  Proof,
+  ReceiverSecrets,
+  Verification,
+  WebhookScheme,
+} from './scheme.ts'
 
 const SCHEMES: Record<WebhookScheme, Scheme> = {
   airtable,
@@ -53,3 +59,24 @@ export async function verifyWebhook(
 export const headersToKeep = (scheme: WebhookScheme, more: string[] = []): string[] => [
   ...new Set(['content-type', ...SCHEMES[scheme].headers, ...more]),
 ]
+
+/** What to keep of a verified call besides. */
+export function proofOf(
+  scheme: WebhookScheme,
+  { url }: Pick<InboundRequest, 'url'>,
+  pathTokenHash: string | null,
+  now: Date,
+): Proof {
+  const { looksAt } = SCHEMES[scheme]
+  const isOurs = pathTokenHash === null && !url.includes('?')
+  return {
+    scheme,
+    verified_at: now.toISOString(),
+    ...looksAt === 'url' && isOurs ? { url } : {},
+    ...looksAt === 'path_token' && pathTokenHash !== null ? { path_token_hash: pathTokenHash } : {},
+  }
+}
+
+/** Whether the address that was called would decide, and was not kept. */
+export const lacksUrl = ({ scheme, url }: Proof): boolean =>
+  SCHEMES[scheme].looksAt === 'url' && url === undefined

@@ -2,12 +2,14 @@
 import { Buffer } from 'node:buffer'
 import type { Database } from '../platform/database.ts'
 import { DatabaseError } from '../platform/database.ts'
+import type { Proof } from './scheme.ts'
 
 export type WebhookToKeep = {
   connector: string
   type: string
   dedupe_key: string
   headers: Record<string, string>
+  proof: Proof
   /** The exact bytes. */
   body: Uint8Array
   /** Null: of our app, and the accounts say whose. */
@@ -22,12 +24,14 @@ export type KeepWebhook = (webhook: WebhookToKeep) => Promise<boolean>
 /** One call for each. */
 export function keepEach(db: Database): KeepWebhook {
   return async (webhook) => {
-    const { connector, type, dedupe_key, headers, body, integration_id, receiver_version } = webhook
+    const { connector, type, dedupe_key, headers, proof, body } = webhook
+    const { integration_id, receiver_version } = webhook
     const { accepted } = await db.call<{ accepted: boolean }>('receive_webhook', {
       p_connector: connector,
       p_type: type,
       p_dedupe_key: dedupe_key,
       p_headers: headers,
+      p_proof: proof,
       p_body: base64(body),
       p_integration_id: integration_id,
       p_receiver_version: receiver_version,

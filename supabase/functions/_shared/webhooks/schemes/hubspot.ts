@@ -28,6 +28,7 @@ const OLDER: Record<string, SignatureRule> = {
 
 export const hubspot: Scheme = {
   headers: [...V3.headers, V3.timestamp!.header, ...older.headers, VERSION],
+  looksAt: 'url',
   verify(request, secrets, now) {
     if (!isPost(request)) return refused('wrong_method')
     const { headers } = request

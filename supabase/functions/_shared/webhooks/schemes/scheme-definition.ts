@@ -14,6 +14,8 @@ export type PublishedKeys = { google: JWTVerifyGetKey }
 export type Scheme = {
   /** Headers, in lower case, that are kept with a webhook, so that it can be verified again. */
   headers: string[]
+  /** What it looks at besides headers and body: that is kept too. */
+  looksAt?: 'url' | 'path_token'
   verify(
     request: InboundRequest,
     secrets: ReceiverSecrets,

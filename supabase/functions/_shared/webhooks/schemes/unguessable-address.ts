@@ -7,6 +7,7 @@ const taken: Handshake = { kind: 'handshake', status: 200, contentType: 'text/pl
 
 export const pathToken: Scheme = {
   headers: [],
+  looksAt: 'path_token',
   verify(request, { pathTokenMatches }) {
     if (!isPost(request)) return refused('wrong_method')
     return pathTokenMatches ? verified : refused('wrong_path_token')
@@ -27,6 +28,7 @@ const signedByMailchimp = signature({
  */
 export const mailchimp: Scheme = {
   ...signedByMailchimp,
+  looksAt: 'path_token',
   verify(request, secrets, ...rest) {
     if (request.method === 'GET' || request.method === 'HEAD') {
       return secrets.pathTokenMatches ? taken : refused('wrong_path_token')
