@@ -82,9 +82,10 @@ function page(): string {
     '',
     `${
       EVENT_TYPES.filter(({ is_reserved }) => is_reserved).map(({ name }) => code(name)).join(', ')
-    } are reserved: Plugboard keeps no approvals, and no settings or subscriptions of business apps, so that nothing writes these`,
-    'types, and an endpoint that asks for them gets nothing. Apps may not write them either: one that has such news to tell takes a first word of',
-    'its own, such as `booking.config_updated`.',
+    } are reserved:`,
+    'Plugboard keeps no approvals, and no settings or subscriptions of business apps. Nothing writes these types, and an endpoint',
+    'that asks for them gets nothing. Apps may not write them either: one that has such news to tell takes a first word of its own,',
+    'such as `booking.config_updated`.',
     '',
     ...[...groups].flatMap(([group, types]) => [
       `## ${group}`,

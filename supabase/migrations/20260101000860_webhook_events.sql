@@ -119,21 +119,36 @@ create index webhook_event_keys_received_at_idx on private.webhook_event_keys (r
 create index webhook_event_keys_held_idx on private.webhook_event_keys (integration_id) where run_at = 'infinity';
 alter table private.webhook_event_keys enable row level security;
 
--- Forgets keys of webhooks that are gone: a day's worth in small parts, so that no transaction holds many rows for long.
-create function private.forget_webhook_event_keys(at_most int default 20000)
-returns void
-language sql
+-- Forgets keys of webhooks that are gone, in parts, until none is left or the time is over: as many as come, however many
+-- those are, and never a transaction of hours. Returns how many.
+create function private.forget_webhook_event_keys(within interval default '30 seconds', part int default 20000)
+returns int
+language plpgsql
 set search_path = ''
 as $$
-  delete from private.webhook_event_keys as key
-  using (
-    select old.receiver, old.dedupe_key from private.webhook_event_keys as old
-    where old.received_at < now() - interval '31 days'
-    order by old.received_at
-    limit forget_webhook_event_keys.at_most
-    for update skip locked
-  ) as old
-  where key.receiver = old.receiver and key.dedupe_key = old.dedupe_key;
+declare
+  forgotten_count int := 0;
+  part_count int;
+  reached timestamptz := '-infinity'; -- the next part does not pass over what this one has left dead in the index
+begin
+  loop
+    with old as (
+      select key.receiver, key.dedupe_key from private.webhook_event_keys as key
+      where key.received_at >= reached and key.received_at < now() - interval '31 days'
+      order by key.received_at
+      limit part
+      for update skip locked
+    ), forgotten as (
+      delete from private.webhook_event_keys as key using old
+      where key.receiver = old.receiver and key.dedupe_key = old.dedupe_key
+      returning key.received_at
+    )
+    select count(*), coalesce(max(forgotten.received_at), reached) into part_count, reached from forgotten;
+    forgotten_count := forgotten_count + part_count;
+    exit when part_count < part or clock_timestamp() >= now() + within;
+  end loop;
+  return forgotten_count;
+end;
 $$;
 select cron.schedule('forget-webhook-event-keys', '*/5 * * * *', 'select private.forget_webhook_event_keys()');
 

@@ -444,6 +444,36 @@ describe("an address's token", () => {
 })
 
 describe('retention', () => {
+  /** Keys of webhooks that are long gone, as a busy receiver leaves them. */
+  const keepOldKeys = (receiver: string, count: number) =>
+    owner`
+      insert into private.webhook_event_keys
+        (receiver, dedupe_key, webhook_event_id, received_at, headers, proof, body_bytes, run_at)
+      select ${receiver}, number, gen_random_uuid(), now() - interval '32 days' + number * interval '1 ms', '{}', '{}', 0, null
+      from generate_series(1, ${count}) as number`
+  const forgetKeys = async (within = '30 seconds', part = 20_000): Promise<number> => {
+    const [row] = await owner`
+      select private.forget_webhook_event_keys(${within}::interval, ${part}) as count`
+    return row?.count
+  }
+
+  it('forgets in one go whatever a busy receiver has left, and not what is kept', async () => {
+    const { id } = await createIntegration(database)
+    await receiveWebhook(database, { integrationId: id, key: 'kept' })
+    await keepOldKeys(id, 45_000)
+
+    expect(await forgetKeys()).toBe(45_000)
+    expect(await owner`select dedupe_key from private.webhook_event_keys where receiver = ${id}`)
+      .toEqual([{ dedupe_key: 'kept' }])
+  })
+
+  it('ends after the part in which its time is over, and goes on with the next one', async () => {
+    const { id } = await createIntegration(database)
+    await keepOldKeys(id, 50)
+
+    expect([await forgetKeys('0 seconds', 20), await forgetKeys('1 minute', 20)]).toEqual([20, 30])
+  })
+
   it('drops days of webhooks whole, and the keys of what is gone', async () => {
     const { id } = await createIntegration(database)
     await receiveWebhook(database, { integrationId: id, key: 'kept' })
@@ -452,7 +482,7 @@ describe('retention', () => {
       update private.webhook_event_keys set received_at = now() - interval '32 days'
       where receiver = ${id} and dedupe_key = 'old'`
 
-    await owner`select private.forget_webhook_event_keys()`
+    await forgetKeys()
     await owner`select private.maintain_partitions('public.webhook_events', 'day', 7, '30 days')`
 
     expect(
