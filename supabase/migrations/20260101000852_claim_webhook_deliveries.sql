@@ -164,7 +164,8 @@ $$;
 grant execute on function public.claim_webhook_deliveries(uuid, int, int, int, boolean) to service_role;
 
 -- Rings for one more worker beside those that are awake, unless p_at_most have deliveries already or there is nothing that
--- another could take now. p_as_successor: the calling one leaves, and with it what keeps an endpoint at its bounds.
+-- another could take now. p_as_successor: the calling one leaves, and with it what keeps an endpoint at its bounds. Then only
+-- those that have just claimed count: the others have left, and wait for calls that hang.
 create function public.ring_delivery_worker(p_at_most int, p_as_successor boolean default false)
 returns void
 language plpgsql
@@ -175,6 +176,7 @@ begin
   if (
     select count(distinct queued.lease_token) from private.webhook_queue as queued
     where queued.lease_token is not null and queued.run_at > clock_timestamp()
+      and (not p_as_successor or queued.leased_at > clock_timestamp() - interval '1 second')
   ) >= p_at_most
     or not p_as_successor and not exists (select 1 from private.endpoints_with_due_deliveries(1, gen_random_uuid(), true)) then
     return;

@@ -500,6 +500,19 @@ describe('an endpoint that has all the calls it may have at once', () => {
     expect([await nextAt(), await rings(false), await rings(true)]).toEqual([null, false, true])
   })
 
+  it('is no reason to do without a successor because workers before it wait for calls that hang', async () => {
+    const endpoint = await register({ max_concurrency: 100 })
+    await emitMany(endpoint, 9)
+    for (let worker = 0; worker < 4; worker++) await claim(database, { limit: 2 })
+    const whileTheyClaim = await rings(true)
+    await owner`
+      update private.webhook_queue set leased_at = leased_at - interval '2 seconds'
+      where endpoint_id = ${endpoint.id} and lease_token is not null`
+
+    expect(whileTheyClaim).toBe(false)
+    expect([await rings(true), await rings(false)]).toEqual([true, false])
+  })
+
   it('is left out only as long as the leases last', async () => {
     const endpoint = await register({ max_concurrency: 2 })
     await emitMany(endpoint, 2)
