@@ -5,6 +5,7 @@ import { generateSecret } from '../../supabase/functions/_shared/webhooks/genera
 import { answering as answeringDatabase } from '../support/answering.ts'
 import { type DeliveryGate, installDeliveryGate } from '../support/delivery-gate.ts'
 import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
+import { emitEvents } from '../support/webhook-endpoints.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
 
 /** More take longer and prove the same; docs/reliability.md says how to ask for them. */
@@ -35,14 +36,6 @@ beforeEach(async () => {
   if (error) throw new Error(error.message, { cause: error })
   return () => receiver.stop()
 })
-
-/** In one transaction, whose commit rings for a worker. */
-async function emitEvents(): Promise<void> {
-  await admin`
-    insert into public.events (organization_id, type, data, origin)
-    select ${organizationId}, 'booking.created', jsonb_build_object('number', number), 'app'
-    from generate_series(1, ${EVENTS}) as number`
-}
 
 const inTheMiddle = () =>
   vi.waitFor(() => {
@@ -113,7 +106,7 @@ async function expectAllDelivered(fault: string, underWay: number): Promise<void
 
 describe('without a fault', () => {
   it('each event is received once', async () => {
-    await emitEvents()
+    await emitEvents(admin, organizationId, EVENTS)
 
     await expectAllDelivered('none', 0)
   })
@@ -128,7 +121,7 @@ describe('the worker is killed', () => {
       ['after the answers are written, before it hears of that', 'finish', 'commit'],
     ] as const,
   )('%s', async (name, commit, outcome) => {
-    await emitEvents()
+    await emitEvents(admin, organizationId, EVENTS)
     await inTheMiddle()
     await gate.close(commit)
     await gate.reached()
@@ -148,7 +141,7 @@ describe('the worker is killed', () => {
       isSilent ||= earlier === MIDDLE
       if (!isSilent) response.writeHead(204).end()
     })
-    await emitEvents()
+    await emitEvents(admin, organizationId, EVENTS)
     await vi.waitFor(() => expect(receiver.underWay).toBe(50), { timeout: 30_000, interval: 5 })
 
     await stack.functions.kill()
@@ -163,7 +156,7 @@ describe('the worker is killed', () => {
 
   it('again and again', async () => {
     let underWay = 0
-    await emitEvents()
+    await emitEvents(admin, organizationId, EVENTS)
     for (let deaths = 1; deaths <= 4; deaths++) {
       await vi.waitFor(
         () => expect(receiver.received.length).toBeGreaterThan(deaths * 150),
@@ -181,7 +174,7 @@ describe('the worker is killed', () => {
 
 describe('Postgres restarts', () => {
   it.each(['fast', 'immediate'] as const)('%s', async (mode) => {
-    await emitEvents()
+    await emitEvents(admin, organizationId, EVENTS)
     await inTheMiddle()
 
     await stack.postgres.restart(mode)
@@ -192,7 +185,7 @@ describe('Postgres restarts', () => {
   })
 
   it.each(['fast', 'immediate'] as const)('%s while answers are being written', async (mode) => {
-    await emitEvents()
+    await emitEvents(admin, organizationId, EVENTS)
     await inTheMiddle()
     await gate.close('finish')
     await gate.reached()

@@ -82,6 +82,18 @@ export function emitEvent(
   })
 }
 
+/** Emits events with their number in one transaction, whose commit rings for a worker. */
+export async function emitEvents(
+  owner: TestDatabase['owner'],
+  organizationId: string,
+  count: number,
+): Promise<void> {
+  await owner`
+    insert into public.events (organization_id, type, data, origin)
+    select ${organizationId}, 'booking.created', jsonb_build_object('number', number), 'app'
+    from generate_series(1, ${count}) as number`
+}
+
 /** An endpoint's deliveries in the order of their events. */
 export async function deliveriesOf(
   { owner }: Pick<TestDatabase, 'owner'>,
