@@ -30,7 +30,7 @@ async function open(name: string, faults: Fault[], organizationId: string) {
     {
       organizationId,
       event_types: ['booking.created'],
-      max_concurrency: 50,
+      max_concurrency: 100,
       retry_pauses_s: [1, 1, 1],
     },
   )

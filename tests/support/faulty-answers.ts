@@ -25,15 +25,16 @@ const oneIn = (share: number, remainder = 0) => (event: number) => event % share
 /**
  * Endpoints by the fault they have.
  *
- * @param events How many there will be. What takes 20 s is met by fifty of the first half, so that the rest goes on beside it.
+ * @param events How many there will be. What takes 20 s is met by fifty of the first half: half of 100 at once, so that the
+ *   rest goes on beside them.
  * @param elsewhere Where redirects lead.
  */
 export function faultyEndpoints(events: number, elsewhere: string): Record<string, Fault[]> {
-  const seldom = (remainder: number) => (event: number) =>
-    event <= events / 2 && event % Math.ceil(events / 100) === remainder
+  const someOfFirstHalf = (count: number, remainder = 0) => (event: number) =>
+    event <= events / 2 && event % Math.ceil(events / 2 / count) === remainder
 
   return {
-    hangs: [{ meets: seldom(0), answer: () => {}, error: TIMED_OUT }],
+    hangs: [{ meets: someOfFirstHalf(50), answer: () => {}, error: TIMED_OUT }],
     'breaks off': [
       {
         meets: oneIn(20),
@@ -55,7 +56,7 @@ export function faultyEndpoints(events: number, elsewhere: string): Record<strin
         error: null,
       },
       { // its status line has no end
-        meets: seldom(0),
+        meets: someOfFirstHalf(25),
         answer: (response) => {
           response.socket?.write('HTTP/1.1 204 ')
           everySoOften(response, 500, () => response.socket?.write('x'))
@@ -63,7 +64,7 @@ export function faultyEndpoints(events: number, elsewhere: string): Record<strin
         error: TIMED_OUT,
       },
       { // its body has none, but its status came
-        meets: seldom(1),
+        meets: someOfFirstHalf(25, 1),
         answer: (response) => {
           response.writeHead(200)
           everySoOften(response, 500, () => response.write('x'))
