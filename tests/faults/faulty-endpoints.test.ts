@@ -10,7 +10,7 @@ import { type Fault, faultyEndpoints } from '../support/faulty-answers.ts'
 import { createEndpoint, emitEvents } from '../support/webhook-endpoints.ts'
 import { type ReceivedWebhook, startWebhookReceiver } from '../support/webhook-receiver.ts'
 
-/** For each endpoint. So many come while those that hang do; docs/reliability.md says how to ask for more. */
+/** For each endpoint. Those that hang take 20 s in any case; docs/reliability.md says how to ask for more events. */
 const EVENTS = Number(process.env['PLUGBOARD_TEST_EVENTS'] ?? 2_000)
 const LONGER = Math.max(1, EVENTS / 2_000)
 vi.setConfig({ testTimeout: 120_000 * LONGER })
