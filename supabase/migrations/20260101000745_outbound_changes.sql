@@ -60,8 +60,8 @@ begin
 end;
 $$;
 
--- What a value says, however a platform writes it: white space around it does not count, nothing is nothing, and an address is
--- one in capital letters too.
+-- What a value says, however a platform writes it: white space around it does not count, nothing is nothing, an email address is
+-- one in capital letters too, and where the lines of a postal address are divided does not matter.
 create function private.meaning_of(name text, value jsonb)
 returns jsonb
 language plpgsql
@@ -77,6 +77,10 @@ begin
       return to_jsonb(case when meaning_of.name = 'email' then coalesce(private.normalize_email(content), content)
         else nullif(content, '') end);
     when 'object' then
+      if meaning_of.value ?| array['line1', 'line2'] then
+        value := meaning_of.value - 'line2' || jsonb_build_object('line1',
+          regexp_replace(concat_ws(' ', meaning_of.value ->> 'line1', meaning_of.value ->> 'line2'), '[\s,]+', ' ', 'g'));
+      end if;
       return (
         select jsonb_object_agg(meant.key, meant.value)
         from (select part.key, private.meaning_of(part.key, part.value) as value from jsonb_each(meaning_of.value) as part) as meant

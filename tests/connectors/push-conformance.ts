@@ -170,6 +170,27 @@ export function pushConformance(connector: Connector, name: string, fixture: Pus
       })
     })
 
+    it.runIf(push.columns.some((column) => column === 'address'))(
+      'reads the lines of an address as they were written',
+      async () => {
+        const { created, held, write } = await open()
+        const columns = fixture.columns(1)
+        const [two, one] = [{ line1: '2 Oak St', line2: 'Rear house' }, {
+          line1: '3 Elm St',
+          line2: null,
+        }].map((lines) => ({ address: { ...columns['address'] as Columns, ...lines } }))
+
+        const record = await created({ ...columns, ...two })
+        const [before, [outcome]] = [
+          await held(record.source_id),
+          await write('update', [changed(record, one!)]),
+        ]
+
+        expect(before).toMatchObject(two!)
+        expect(await held(idOf(outcome))).toMatchObject(one!)
+      },
+    )
+
     it('deletes a record', async () => {
       const { created, held, remove } = await open()
       const record = await created()

@@ -12,6 +12,7 @@ import { headerKey, oauth2, secret } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
 import { perWindow } from './vocabulary/rate-limit.ts'
 import { readPath } from './vocabulary/read-path.ts'
+import { linesOf } from './vocabulary/street.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
 
 const settings = z.strictObject({
@@ -75,7 +76,7 @@ export const hubspot = defineConnector({
     '`bounced`; HubSpot knows no subscription of its own beyond that, so the others have none.',
     '',
     'A contact made here is written by its email, where it has one: one that is there already is not made twice. A phone',
-    'that is emptied here empties phone and mobile phone there. HubSpot has one line of address: the second joins the first.',
+    'that is emptied here empties phone and mobile phone there. HubSpot has one street address: the second line follows the first in it.',
     '',
     'Webhooks in HubSpot’s older signatures (`X-HubSpot-Signature`, v1 and v2) are taken only where the body is a list of',
     'events, as subscriptions send it. One whose body is an object, as a workflow sends it under v2, is refused with 401: those',
@@ -239,8 +240,7 @@ function columnsOf({ properties }: Contact): ContactColumns {
     tags: [],
     address: hasAddress
       ? {
-        line1: address || null,
-        line2: null,
+        ...linesOf(address),
         city: city || null,
         region: state || null,
         postal_code: zip || null,

@@ -10,6 +10,7 @@ import { action, inBatches, ItemFailure } from './vocabulary/actions.ts'
 import { type AccountFacts, oauth2 } from './vocabulary/auth.ts'
 import { platformWords } from './vocabulary/platform-words.ts'
 import { readPath } from './vocabulary/read-path.ts'
+import { linesOf } from './vocabulary/street.ts'
 import { timestamp } from './vocabulary/timestamp.ts'
 
 const settings = z.strictObject({
@@ -325,7 +326,6 @@ function columnsOf(person: Person): ContactColumns {
       person.MailingPostalCode,
       person.MailingCountry,
     ]
-  const [line1, ...lines] = (street ?? '').split(/\r?\n/).map((line) => line.trim())
   return {
     kind: isLead ? 'lead' : 'contact',
     email: person.Email || null,
@@ -343,8 +343,7 @@ function columnsOf(person: Person): ContactColumns {
     tags: [],
     address: [street, city, region, postal_code, country].some(Boolean)
       ? {
-        line1: line1 || null,
-        line2: lines.filter((line) => line !== '').join(', ') || null,
+        ...linesOf(street),
         city: city || null,
         region: region || null,
         postal_code: postal_code || null,

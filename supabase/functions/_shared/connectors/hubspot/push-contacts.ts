@@ -13,6 +13,7 @@ import {
 import type { PlatformCall } from '../vocabulary/platform-call.ts'
 import { readPath } from '../vocabulary/read-path.ts'
 import type { IdLookup } from '../vocabulary/stream-definition.ts'
+import { streetOf } from '../vocabulary/street.ts'
 import { timestampText } from '../vocabulary/timestamp.ts'
 import { CONTACTS, PROPERTIES } from './read-contacts.ts'
 import {
@@ -188,7 +189,7 @@ const PROPERTIES_OF: Partial<
   company: ({ company }) => ({ company: company ?? null }),
   job_title: ({ job_title }) => ({ jobtitle: job_title ?? null }),
   address: ({ address }) => ({
-    address: [address?.line1, address?.line2].filter(Boolean).join(', ') || null,
+    address: streetOf(address),
     city: address?.city ?? null,
     state: address?.region ?? null,
     zip: address?.postal_code ?? null,

@@ -13,6 +13,7 @@ import {
 } from '../vocabulary/push.ts'
 import { readPath } from '../vocabulary/read-path.ts'
 import type { IdLookup, RecordContext } from '../vocabulary/stream-definition.ts'
+import { streetOf } from '../vocabulary/street.ts'
 import { timestampText } from '../vocabulary/timestamp.ts'
 import { fieldsOf, recordTypeIs, soqlText } from './read-people.ts'
 import {
@@ -211,7 +212,7 @@ const FIELDS_OF: Partial<
   address: ({ address }, type) =>
     Object.fromEntries(
       Object.entries({
-        Street: [address?.line1, address?.line2].filter(Boolean).join('\n') || null,
+        Street: streetOf(address),
         City: address?.city || null,
         State: address?.region || null,
         PostalCode: address?.postal_code || null,
