@@ -146,6 +146,7 @@ declare
   base jsonb := private.pick(mine || coalesce(change.base, '{}'), settings.push_columns);
   ours text[];
   not_theirs text[];
+  contradicted text[];
   their_changes text[];
   conflicting text[];
 begin
@@ -180,8 +181,10 @@ begin
     return '{}'::jsonb;
   end if;
   their_changes := private.contradicting(theirs, base);
-  conflicting := array(select unnest(not_theirs) intersect select unnest(their_changes));
-  if cardinality(conflicting) > 0 or cardinality(their_changes) > 0 and not (settings.merge_fields
+  -- both may have emptied a field, each in its own form
+  contradicted := private.contradicting(private.pick(mine, ours), theirs);
+  conflicting := array(select unnest(contradicted) intersect select unnest(their_changes));
+  if cardinality(conflicting) > 0 or cardinality(contradicted) > 0 and cardinality(their_changes) > 0 and not (settings.merge_fields
     -- not read since we wrote it: that they differ elsewhere may be how the platform has put down what we sent
     or coalesce(change.base_hash ^@ 'pushed:', false)) then
     change.base := base;

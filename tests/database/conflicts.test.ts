@@ -128,6 +128,15 @@ describe('a record that both sides changed', () => {
     expect(await marksOf(database, account)).toEqual([])
   })
 
+  it('to nothing is no conflict, in whichever form each side emptied it', async () => {
+    const { account } = await changedHere({ conflict_policy: 'remote_wins' }, { company: '' })
+
+    await bring(database, account, contact('1', { phone: 'base', company: null }, 2))
+
+    expect(await conflictsOf(database, account)).toEqual([])
+    expect(await contactsOf(database, account)).toMatchObject([{ phone: 'base' }])
+  })
+
   it('and back again here is no conflict', async () => {
     const { account, held } = await changedHere({ conflict_policy: 'local_wins' })
     await edit(database, account.member, held.id, { phone: 'base' })
@@ -315,6 +324,35 @@ describe('our own write', () => {
     expect(await contactNamed(database, held.id)).toMatchObject({ phone: '+1 ours' })
     expect(await conflictsOf(database, account)).toEqual([])
     expect(await marksOf(database, account)).toEqual([])
+  })
+
+  it.each(
+    [
+      ['in one line', { line1: '1 Pine St, Floor 2', line2: null }, 0],
+      ['in lines of others', { line1: '1 Pine St', line2: 'Floor 3' }, 1],
+    ] as const,
+  )('of an address, coming back %s after an edit: %j, conflicts: %i', async (_, lines, count) => {
+    const account = await createPushingAccount(database, { conflict_policy: 'remote_wins' })
+    await admin`
+      update public.sync_streams set push_columns = array_append(push_columns, 'address')
+      where integration_id = ${account.id} and stream = 'contacts'`
+    const [held] = await bring(database, account, contact('1'))
+    const address = (line1: string, line2: string | null) => ({
+      address: { line1, line2, city: null, region: null, postal_code: null, country: null },
+    })
+    await edit(database, account.member, held!.id, address('1 Pine St', 'Floor 2'))
+    const run = await openPush(database, account)
+    await pushOnce(database, run, { status: 'sent', answered_at: '2026-01-10T00:00:00Z' })
+    await finishRun(database, run)
+    await edit(database, account.member, held!.id, address('2 Oak St', 'Rear house'))
+
+    await bring(database, account, contact('1', address(lines.line1, lines.line2), 11))
+
+    expect(await conflictsOf(database, account)).toHaveLength(count)
+    expect(await marksOf(database, account)).toHaveLength(1 - count)
+    expect(await contactsOf(database, account)).toMatchObject([
+      count === 0 ? address('2 Oak St', 'Rear house') : address(lines.line1, lines.line2),
+    ])
   })
 
   it('is not overwritten by a version that was read before it', async () => {
