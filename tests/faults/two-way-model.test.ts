@@ -8,7 +8,8 @@ import {
   type Database,
   directDatabase,
 } from '../../supabase/functions/_shared/platform/database.ts'
-import { History, Play } from '../support/two-way-history.ts'
+import { Play } from '../support/two-way-history.ts'
+import { History } from '../support/two-way-steps.ts'
 import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
 import {
   registerTwoWay,
@@ -26,7 +27,11 @@ vi.mock('../../supabase/functions/_shared/connectors/index.ts', () => ({
 const asked = process.env['TWO_WAY_HISTORIES']
 const HISTORIES = Number(asked ?? 100)
 /** The same hundred each time; others where more are asked for. */
-const seed = asked === undefined ? { seed: 20_261_128 } : {}
+const seed = asked === undefined
+  ? { seed: 20_261_128 }
+  : process.env['TWO_WAY_SEED']
+  ? { seed: Number(process.env['TWO_WAY_SEED']) }
+  : {}
 
 let faulty: FaultStack
 let direct: Database

@@ -1,5 +1,4 @@
 // A random history of two sides, and what has to be true after it.
-import fc from 'fast-check'
 import { expect } from 'vitest'
 import { Collector } from '../../supabase/functions/_shared/sync/map-page.ts'
 import { claimRun } from '../../supabase/functions/_shared/sync/claimed-run.ts'
@@ -8,6 +7,7 @@ import type { Database } from '../../supabase/functions/_shared/platform/databas
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
 import { impatientClock } from './engine-run.ts'
 import { expireLeases, type FaultStack } from './fault-stack.ts'
+import { type ConflictRow, Ledger } from './two-way-ledger.ts'
 import {
   type Field,
   FIELDS,
@@ -17,109 +17,9 @@ import {
   twoWayConnector,
   type TwoWayPlatform,
 } from './two-way-platform.ts'
-
-/** Given modulo what there is. */
-const pick = fc.nat({ max: 1000 })
-const field = fc.constantFrom('first_name' as const, 'company' as const, 'email' as const)
-
-const Local = fc.record({
-  side: fc.constant('local' as const),
-  kind: fc.constantFrom(
-    'insert' as const,
-    'edit' as const,
-    'edit' as const,
-    'edit' as const,
-    'delete' as const,
-  ),
-  pick,
-  field,
-})
-const Remote = fc.record({
-  side: fc.constant('remote' as const),
-  kind: fc.constantFrom(
-    'insert' as const,
-    'edit' as const,
-    'edit' as const,
-    'edit' as const,
-    'delete' as const,
-  ),
-  pick,
-  field,
-})
-/** Of the same record, before either side has seen the other's. */
-const Both = fc.record({
-  side: fc.constant('both' as const),
-  here: fc.constantFrom('edit' as const, 'edit' as const, 'edit' as const, 'delete' as const),
-  there: fc.constantFrom('edit' as const, 'edit' as const, 'edit' as const, 'delete' as const),
-  pick,
-  fields: fc.tuple(field, field),
-})
-const Webhook = fc.record({ side: fc.constant('webhook' as const), pick })
-const Fault = fc.oneof(
-  fc.record({
-    at: fc.integer({ min: 1, max: 14 }),
-    in: fc.constant('database' as const),
-    kind: fc.constantFrom('crash before' as const, 'crash after' as const),
-  }),
-  fc.record({
-    at: fc.integer({ min: 1, max: 8 }),
-    in: fc.constant('platform' as const),
-    kind: fc.constantFrom(
-      'crash before' as const,
-      'crash after' as const,
-      'not carried out' as const,
-      'lost answer' as const,
-    ),
-  }),
-)
-const Sync = fc.record({
-  side: fc.constant('sync' as const),
-  mode: fc.constantFrom('push' as const, 'push' as const, 'incremental' as const, 'full' as const),
-  records: fc.constantFrom(10_000, 10_000, 2),
-  putOff: fc.constantFrom(0, 0, 0, 1),
-  fault: fc.option(Fault, { freq: 2 }),
-  /** A person edits while the run is under way: before its n-th call of the database, or while a page is made up. */
-  meanwhile: fc.option(fc.record({ at: fc.integer({ min: 1, max: 10 }), edit: Local }), {
-    freq: 2,
-  }),
-  onPage: fc.option(Remote, { freq: 2 }),
-})
-
-export const History = fc.record({
-  policy: fc.constantFrom('remote_wins' as const, 'local_wins' as const, 'latest_wins' as const),
-  mergeFields: fc.boolean(),
-  pushDeletes: fc.boolean(),
-  batch: fc.constantFrom(null, 1, 2),
-  platform: fc.record({
-    skewMs: fc.integer({ min: -5000, max: 5000 }),
-    withTimes: fc.boolean(),
-    answersTimes: fc.boolean(),
-  }),
-  steps: fc.array(fc.oneof(Local, Remote, Both, Webhook, Sync, Sync), {
-    minLength: 4,
-    maxLength: 24,
-    size: 'max',
-  }),
-})
-export type History = typeof History extends fc.Arbitrary<infer Value> ? Value : never
-type Step = History['steps'][number]
-type Edit = Extract<Step, { side: 'local' | 'remote' }>
-type SyncStep = Extract<Step, { side: 'sync' }>
+import type { Arrival, Change, Edit, History, Step, SyncStep } from './two-way-steps.ts'
 
 type Row = Fields & { id: string; source_id: string; deleted_at: Date | null }
-export type ConflictRow = {
-  record_id: string
-  source_id: string
-  kind: string
-  base: Fields | null
-  local: Fields | null
-  remote: Fields | null
-  policy: string
-  decision: string
-  /** To the microsecond, which a Date does not hold. */
-  is_local_later: boolean
-}
-
 class Crash extends Error {}
 
 type Begin = {
@@ -134,14 +34,8 @@ type Begin = {
 export class Play {
   readonly #begin: Begin
   readonly #integrationId: string
-  #count = 0
-  /** Everything a person wrote, by value: each is written once. */
-  readonly #written = new Map<string, string>()
-  /** What a person saw when they wrote over it, or deleted it. */
-  readonly #overwritten = new Set<string>()
-  /** Addresses that were given up: should somebody else take one, the platform would refuse it to whoever wins it back. */
-  readonly #givenUp = new Set<string | null>()
-  readonly #deletions: { side: 'local' | 'remote'; fields: Fields; source_id: string }[] = []
+  readonly #ledger = new Ledger()
+  #last = Promise.resolve()
   /** What happened, for whoever has to understand a failure. */
   readonly story: string[] = []
 
@@ -199,7 +93,7 @@ export class Play {
       await admin`
         update private.outbound_changes set run_at = now(), refused = false
         where integration_id = ${this.#integrationId}`
-      await this.#sync({ ...calm, mode, fault: null, meanwhile: null, onPage: null })
+      await this.#sync({ ...calm, mode, fault: null, meanwhile: null, onPage: null, arrivals: [] })
       while (platform.webhooks.length > 0) await this.#deliver(0)
     }
     const left = await admin`
@@ -231,34 +125,17 @@ export class Play {
     }
   }
 
+  /** What people wrote, emptied or deleted is so, or a conflict says what became of it. */
   async expectNoEditLost(): Promise<void> {
-    const conflicts = await this.conflicts()
-    const kept = new Set<string | null>()
-    const keep = (fields: Partial<Fields> | null) => {
-      for (const name of FIELDS) if (fields?.[name] != null) kept.add(fields[name])
+    const left = {
+      live: [...this.#begin.platform.records.values()],
+      conflicts: await this.conflicts(),
+      pushDeletes: this.#begin.history.pushDeletes,
     }
-    for (const record of this.#begin.platform.records.values()) keep(record)
-    for (const { base, local, remote } of conflicts) [base, local, remote].forEach(keep)
-    const lost = [...this.#written].filter(([value]) =>
-      !kept.has(value) && !this.#overwritten.has(value)
-    )
-    expect(lost, this.#told('edits are lost')).toEqual([])
-
-    const live = [...this.#begin.platform.records.values()]
-    for (const { side, fields, source_id } of this.#deletions) {
-      if (side === 'local' && !this.#begin.history.pushDeletes) continue
-      const came = live.filter(({ id, phone }) => id === source_id || phone === fields.phone)
-      if (came.length === 0) continue
-      const isDecided = conflicts.some((conflict) =>
-        conflict.source_id === source_id ||
-        [conflict.local, conflict.remote, conflict.base].some((version) =>
-          version?.phone === fields.phone
-        )
-      )
-      // made again here, with the same address
-      const isMadeAgain = came.some(({ phone }) => phone !== fields.phone)
-      expect(isDecided || isMadeAgain, this.#told(`a deletion of ${source_id} is lost`)).toBe(true)
-    }
+    const told = (what: string) => this.#told(what)
+    this.#ledger.expectNoEditLost(left, told)
+    this.#ledger.expectNoClearLost(left, told)
+    this.#ledger.expectNoDeletionLost(left, told)
   }
 
   /** Each policy decided as it says, by the times that are written down. */
@@ -288,36 +165,13 @@ export class Play {
       where integration_id = ${this.#integrationId} order by created_at, id`
   }
 
-  #value(name: Field): string {
-    const number = `${name[0]}${++this.#count}`
-    const value = name === 'email' ? `${number}@people.test` : number
-    this.#written.set(value, name)
-    return value
-  }
-
-  #newFields(pick: number): Fields {
-    // a few addresses, so that the two sides come to have the same
-    const shared = `p${pick % 4}@people.test`
-    const email = this.#givenUp.has(shared) ? this.#value('email') : shared
-    return {
-      email,
-      first_name: this.#value('first_name'),
-      company: pick % 3 === 0 ? null : this.#value('company'),
-      phone: this.#value('phone'),
-    }
-  }
-
-  #seen(fields: Fields, names: readonly Field[] = FIELDS): void {
-    for (const name of names) if (fields[name] !== null) this.#overwritten.add(fields[name])
-  }
-
   async #editHere({ kind, pick, field }: Pick<Edit, 'kind' | 'pick' | 'field'>): Promise<void> {
     const { faulty: { admin } } = this.#begin
     const live = (await this.#rows()).filter(({ deleted_at }) => deleted_at === null)
     if (kind === 'insert') {
-      const fields = this.#newFields(pick)
+      const fields = this.#ledger.newFields(pick)
       if (live.some(({ email }) => email === fields.email)) {
-        return this.#forget(fields)
+        return this.#ledger.forget(fields)
       }
       this.story.push(`here: insert ${JSON.stringify(fields)}`)
       await admin`insert into public.contacts ${
@@ -329,30 +183,45 @@ export class Play {
     if (row) await this.#changeHere(row, kind, field)
   }
 
-  async #changeHere(row: Row, kind: 'edit' | 'delete', field: Field): Promise<void> {
-    const { faulty: { admin } } = this.#begin
+  async #changeHere(row: Row, kind: Change, field: Field): Promise<void> {
+    const { faulty: { admin }, history } = this.#begin
     if (kind === 'delete') {
       this.story.push(`here: delete ${row.source_id} ${JSON.stringify(row)}`)
-      this.#seen(row)
-      this.#deletions.push({ side: 'local', fields: row, source_id: row.source_id })
+      this.#ledger.deleted('local', row, row.source_id, history.pushDeletes)
       await admin`delete from public.contacts where id = ${row.id}`
       return
     }
-    const value = this.#value(field)
-    if (field === 'email') this.#givenUp.add(row.email)
-    this.#seen(row, [field])
-    this.story.push(`here: ${row.source_id} ${field} = ${value}`)
+    const value = this.#valueFor(kind, row, field, 'local')
+    if (value === undefined) return
+    this.story.push(`here: ${row.source_id} ${field} = ${JSON.stringify(value)}`)
     await admin`update public.contacts set ${
       admin({ [field]: value } as never)
     } where id = ${row.id}`
+  }
+
+  /** Undefined: there is nothing to clear. */
+  #valueFor(
+    kind: 'edit' | 'clear',
+    fields: Fields,
+    field: Field,
+    side: 'local' | 'remote',
+  ): string | null | undefined {
+    if (kind === 'edit') {
+      this.#ledger.overwrote(fields, [field])
+      return this.#ledger.newValue(field)
+    }
+    if (!fields[field]) return undefined
+    this.#ledger.cleared(side, fields, field)
+    // forms empty a field in either way
+    return this.story.length % 2 === 0 ? null : ''
   }
 
   #editThere({ kind, pick, field }: Pick<Edit, 'kind' | 'pick' | 'field'>): void {
     const { platform } = this.#begin
     const live = [...platform.records.values()]
     if (kind === 'insert') {
-      const fields = this.#newFields(pick)
-      if (platform.create(fields) === null) return this.#forget(fields)
+      const fields = this.#ledger.newFields(pick)
+      if (platform.create(fields) === null) return this.#ledger.forget(fields)
       this.story.push(`there: insert ${JSON.stringify(fields)}`)
       return
     }
@@ -360,17 +229,16 @@ export class Play {
     if (record) this.#changeThere(record, kind, field)
   }
 
-  #changeThere(record: RemoteContact, kind: 'edit' | 'delete', field: Field): void {
+  #changeThere(record: RemoteContact, kind: Change, field: Field): void {
     const { platform } = this.#begin
-    this.#seen(record, kind === 'delete' ? FIELDS : [field])
     if (kind === 'delete') {
       this.story.push(`there: delete ${record.id}`)
-      this.#deletions.push({ side: 'remote', fields: record, source_id: record.id })
+      this.#ledger.deleted('remote', record, record.id, true)
       return platform.remove(record.id)
     }
-    const value = this.#value(field)
-    if (field === 'email') this.#givenUp.add(record.email)
-    this.story.push(`there: ${record.id} ${field} = ${value}`)
+    const value = this.#valueFor(kind, record, field, 'remote')
+    if (value === undefined) return
+    this.story.push(`there: ${record.id} ${field} = ${JSON.stringify(value)}`)
     platform.change(record.id, { [field]: value })
   }
 
@@ -385,49 +253,50 @@ export class Play {
     this.#changeThere(platform.records.get(row.source_id)!, there, fields[1])
   }
 
-  #forget(fields: Fields): void {
-    for (const name of FIELDS) if (fields[name] !== null) this.#written.delete(fields[name])
-  }
-
   /** Any of those that are on their way; without times it only says what to look up. */
   async #deliver(pick: number): Promise<void> {
+    await this.#receive(pick)?.()
+  }
+
+  /** Reads it. What is answered takes it in, at once or later. */
+  #receive(pick: number): (() => Promise<void>) | undefined {
     const { db, platform, history } = this.#begin
     const [webhook] = platform.webhooks.splice(pick % Math.max(1, platform.webhooks.length), 1)
     if (!webhook) return
     if (pick % 5 === 4) platform.webhooks.push(webhook) // it will come once more
+    const { withTimes } = history.platform
     const fetched_at = new Date().toISOString()
-    const apply = (records: unknown[], deletions: unknown[]) =>
-      db.call('apply_records', {
+    const taker = (what: string, records: unknown[], deletions: unknown[]) => async () => {
+      this.story.push(`webhook of ${fetched_at}: ${what}`)
+      await db.call('apply_records', {
         p_integration_id: this.#integrationId,
         p_stream: 'contacts',
         p_records: records,
         p_deletions: deletions,
       })
+    }
     if ('deleted_at' in webhook) {
-      this.story.push(`webhook: ${webhook.id} is deleted`)
       const { id: source_id, deleted_at } = webhook
       // the platform's own time, where it has times
-      await apply([], [
-        history.platform.withTimes
+      return taker(`${source_id} is deleted`, [], [
+        withTimes
           ? { source_id, source_deleted_at: earlier(deleted_at, fetched_at) }
           : { source_id, absent_at: fetched_at },
       ])
-      return
     }
-    const { withTimes } = history.platform
     const record = withTimes ? webhook.record : platform.records.get(webhook.record.id)
     if (!record) return
-    this.story.push(`webhook: ${JSON.stringify(record)}`)
     // what a webhook brings was read when it occurred, however late it comes
     const readAt = withTimes ? earlier(record.updated_at, fetched_at) : fetched_at
-    await apply(rowsOf(record, readAt, history), [])
+    return taker(JSON.stringify(record), rowsOf(record, readAt, history), [])
   }
 
   async #sync(step: SyncStep): Promise<void> {
     const { faulty, platform, db } = this.#begin
     const { admin } = faulty
-    const { fault, meanwhile, onPage, ...what } = step
+    const { fault, meanwhile, onPage, arrivals, ...what } = step
     this.story.push(`sync: ${JSON.stringify(what)} ${JSON.stringify(fault)}`)
+    const arriving = this.#arriving(arrivals)
     platform.putOff(step.putOff)
     platform.onPage(
       onPage && (async () => {
@@ -450,11 +319,21 @@ export class Play {
       return new Crash()
     }
     let calls = 0
+    const next: Database = {
+      call: async <T>(name: string, args: Record<string, unknown>): Promise<T> => {
+        await arriving.pass('database')
+        return await db.call<T>(name, args)
+      },
+      end: () => Promise.resolve(),
+    }
     const worker: Database = {
       call: async <T>(name: string, args: Record<string, unknown>): Promise<T> => {
         if (isDead) throw new Crash()
+        await arriving.pass('database')
         calls += 1
-        if (meanwhile && calls === meanwhile.at) await this.#editHere(meanwhile.edit)
+        if (meanwhile && calls === meanwhile.at) {
+          await this.#alone(() => this.#editHere(meanwhile.edit))
+        }
         const isHit = fault?.in === 'database' && calls === fault.at
         if (isHit && fault.kind === 'crash before') throw die()
         const answer = await db.call<T>(name, args)
@@ -475,9 +354,10 @@ export class Play {
     for (let slice = 0;; slice++) {
       if (slice > 60) throw new Error(this.#told('the run does not end'))
       const outside = faulty.outside({
-        db: slice === 0 ? worker : db,
+        db: slice === 0 ? worker : next,
         fetch: async (input, init) => {
           if (isDead && slice === 0) throw new Crash()
+          await arriving.pass('platform')
           return await platform.fetch(input, init)
         },
         clock: impatientClock,
@@ -506,6 +386,38 @@ export class Play {
     }
     platform.setFault(null)
     platform.onPage(null)
+    await arriving.end()
+  }
+
+  /** Webhooks that come while a run is under way. */
+  #arriving(arrivals: Arrival[]) {
+    const passed = { database: 0, platform: 0 }
+    let read: { before: 'database' | 'platform'; at: number; take: () => Promise<void> }[] = []
+    const takeThose = async (isDue: (held: typeof read[number]) => boolean) => {
+      const due = read.filter(isDue)
+      read = read.filter((held) => !due.includes(held))
+      for (const { take } of due) await this.#alone(take)
+    }
+    return {
+      pass: async (before: 'database' | 'platform') => {
+        const place = ++passed[before]
+        for (
+          const { at, lateBy, pick } of arrivals.filter((each) =>
+            each.before === before && each.at === place
+          )
+        ) {
+          const take = this.#receive(pick)
+          if (take) read.push({ before, at: at + lateBy, take })
+        }
+        await takeThose((held) => held.before === before && held.at <= place)
+      },
+      end: () => takeThose(() => true),
+    }
+  }
+
+  /** One after another: people look at a row before they change it. */
+  async #alone(work: () => Promise<void>): Promise<void> {
+    await (this.#last = this.#last.then(work))
   }
 }
 

@@ -66,7 +66,9 @@ export function twoWayPlatform({ skewMs, answersTimes }: TwoWayOptions): TwoWayP
   const byEmail = (email: string | null | undefined) =>
     email ? [...records.values()].find((record) => record.email === email) : undefined
 
-  const write = (record: RemoteContact) => {
+  const write = (given: RemoteContact) => {
+    const record = { ...given }
+    for (const name of FIELDS) record[name] ||= null // nothing is nothing here
     records.set(record.id, record)
     webhooks.push({ record })
     return record

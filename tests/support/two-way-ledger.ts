@@ -1,0 +1,130 @@
+// What people of both sides did in a history, and what has to be left of it.
+import { expect } from 'vitest'
+import { type Field, FIELDS, type Fields } from './two-way-platform.ts'
+
+export type ConflictRow = {
+  id: string
+  record_id: string
+  source_id: string
+  kind: string
+  base: Fields | null
+  local: Fields | null
+  remote: Fields | null
+  policy: string
+  decision: string
+  overturned_at: Date | null
+  /** To the microsecond, which a Date does not hold. */
+  is_local_later: boolean
+}
+
+type Side = 'local' | 'remote'
+/** What is left at the end: the platform's records, and what was decided. */
+type Left = { live: (Fields & { id: string })[]; conflicts: ConflictRow[]; pushDeletes: boolean }
+
+export class Ledger {
+  #count = 0
+  /** Everything a person wrote, by value: each is written once. */
+  readonly #written = new Map<string, string>()
+  /** What a person saw when they wrote over it, or deleted it. */
+  readonly #overwritten = new Set<string>()
+  /** Addresses that were given up: should somebody else take one, the platform would refuse it to whoever wins it back. */
+  readonly #givenUp = new Set<string>()
+  readonly #deletions: { side: Side; fields: Fields; source_id: string }[] = []
+  #clears: { side: Side; phone: string | null; field: Field; value: string }[] = []
+
+  newValue(name: Field): string {
+    const number = `${name[0]}${++this.#count}`
+    const value = name === 'email' ? `${number}@people.test` : number
+    this.#written.set(value, name)
+    return value
+  }
+
+  newFields(pick: number): Fields {
+    // a few addresses, so that the two sides come to have the same
+    const shared = `p${pick % 4}@people.test`
+    const email = this.#givenUp.has(shared) ? this.newValue('email') : shared
+    return {
+      email,
+      first_name: this.newValue('first_name'),
+      company: pick % 3 === 0 ? null : this.newValue('company'),
+      phone: this.newValue('phone'),
+    }
+  }
+
+  /** They were not written after all. */
+  forget(fields: Fields): void {
+    for (const name of FIELDS) if (fields[name] !== null) this.#written.delete(fields[name])
+  }
+
+  /** Somebody looked at these and wrote something else. */
+  overwrote(fields: Fields, names: readonly Field[] = FIELDS): void {
+    for (const name of names) if (fields[name] !== null) this.#overwritten.add(fields[name])
+    if (names.includes('email') && names !== FIELDS && fields.email) {
+      this.#givenUp.add(fields.email)
+    }
+  }
+
+  cleared(side: Side, fields: Fields, field: Field): void {
+    this.overwrote(fields, [field])
+    this.#clears.push({ side, phone: fields.phone, field, value: fields[field] ?? '' })
+  }
+
+  deleted(side: Side, fields: Fields, source_id: string, isPushed: boolean): void {
+    this.overwrote(fields)
+    this.#deletions.push({ side, fields, source_id })
+    // it comes back as it is there, and whoever deleted it gave up what they had cleared
+    if (side === 'local' && !isPushed) {
+      this.#clears = this.#clears.filter((clear) =>
+        clear.side !== 'local' || clear.phone !== fields.phone
+      )
+    }
+  }
+
+  expectNoEditLost({ live, conflicts }: Left, told: (what: string) => string): void {
+    const kept = new Set<string | null>()
+    const keep = (fields: Partial<Fields> | null) => {
+      for (const name of FIELDS) if (fields?.[name] != null) kept.add(fields[name])
+    }
+    live.forEach(keep)
+    for (const { base, local, remote } of conflicts) [base, local, remote].forEach(keep)
+    const lost = [...this.#written].filter(([value]) =>
+      !kept.has(value) && !this.#overwritten.has(value)
+    )
+    expect(lost, told('edits are lost')).toEqual([])
+  }
+
+  /** What was emptied stays empty, or a conflict shows the record with it and without. */
+  expectNoClearLost({ live, conflicts }: Left, told: (what: string) => string): void {
+    const lost = this.#clears.filter(({ phone, field, value }) =>
+      live.some((record) =>
+        record[field] === value && (field !== 'email' || record.phone === phone)
+      ) &&
+      !conflicts.some((conflict) => shows(conflict, field, value))
+    )
+    expect(lost, told('what was cleared is back')).toEqual([])
+  }
+
+  expectNoDeletionLost(
+    { live, conflicts, pushDeletes }: Left,
+    told: (what: string) => string,
+  ): void {
+    for (const { side, fields, source_id } of this.#deletions) {
+      if (side === 'local' && !pushDeletes) continue
+      const came = live.filter(({ id, phone }) => id === source_id || phone === fields.phone)
+      if (came.length === 0) continue
+      const isDecided = conflicts.some((conflict) =>
+        conflict.source_id === source_id ||
+        [conflict.local, conflict.remote, conflict.base].some((version) =>
+          version?.phone === fields.phone
+        )
+      )
+      // made again here, with the same address
+      const isMadeAgain = came.some(({ phone }) => phone !== fields.phone)
+      expect(isDecided || isMadeAgain, told(`a deletion of ${source_id} is lost`)).toBe(true)
+    }
+  }
+}
+
+const shows = ({ base, local, remote }: ConflictRow, field: Field, value: string): boolean =>
+  [base, local, remote].some((version) => version?.[field] === value) &&
+  [local, remote].some((version) => version?.[field] !== value)
