@@ -66,8 +66,8 @@ begin
 end;
 $$;
 
--- By what versions are ordered: what the platform changed last, where a time ahead of our reading counts as our reading;
--- then what was read last. Made of `alias`, for a query.
+-- By what versions are ordered: what the platform changed last, then what was read last. Its clock may be a little ahead of
+-- ours; a time beyond that counts as our reading. Made of `alias`, for a query.
 create function private.version_order_sql(alias text)
 returns text
 language sql
@@ -75,7 +75,7 @@ immutable
 set search_path = ''
 as $$
   select format(
-    '(least(%1$s.source_updated_at, %1$s.last_synced_at), %1$s.last_synced_at, coalesce(%1$s.source_updated_at, ''-infinity''), %1$s.content_hash)',
+    '(case when %1$s.source_updated_at <= %1$s.last_synced_at + interval ''10 seconds'' then %1$s.source_updated_at else %1$s.last_synced_at end, %1$s.last_synced_at, coalesce(%1$s.source_updated_at, ''-infinity''), %1$s.content_hash)',
     version_order_sql.alias);
 $$;
 
