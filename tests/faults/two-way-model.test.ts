@@ -48,6 +48,7 @@ describe('after any history, when both sides are quiet', () => {
     async () => {
       let played = 0
       let conflicts = 0
+      let overturned = 0
       await fc.assert(
         fc.asyncProperty(History, async (history) => {
           registry.set(TWO_WAY, twoWayConnector(history.platform))
@@ -67,13 +68,15 @@ describe('after any history, when both sides are quiet', () => {
           await play.expectNoEditLost()
           await play.expectConflictsDecided()
           played += 1
-          conflicts += (await play.conflicts()).length
+          const decided = await play.conflicts()
+          conflicts += decided.length
+          overturned += decided.filter(({ overturned_at }) => overturned_at !== null).length
         }),
         { ...seed, numRuns: HISTORIES, endOnFailure: true, interruptAfterTimeLimit: 3_000_000 },
       )
       expect(played).toBeGreaterThanOrEqual(HISTORIES)
       expect(conflicts).toBeGreaterThan(HISTORIES / 10) // or the histories ask nothing
-      console.log(`${played} histories, ${conflicts} conflicts`)
+      console.log(`${played} histories, ${conflicts} conflicts, ${overturned} overturned`)
     },
     3_600_000,
   )

@@ -74,6 +74,10 @@ export class Play {
         return await this.#editHere(step)
       case 'remote':
         return this.#editThere(step)
+      case 'overturn':
+        return await this.#overturn(step.pick)
+      case 'filter':
+        return await this.#setFilter(step.filter)
       case 'both':
         return await this.#editBoth(step)
       case 'webhook':
@@ -87,6 +91,7 @@ export class Play {
   async quiet(): Promise<void> {
     const { faulty: { admin }, platform } = this.#begin
     platform.putOff(0)
+    await this.#setFilter(null)
     while (platform.webhooks.length > 0) await this.#deliver(0)
     const calm = { side: 'sync', records: 10_000, putOff: 0 } as const
     for (const mode of ['full', 'push', 'full'] as const) {
@@ -170,7 +175,7 @@ export class Play {
     const live = (await this.#rows()).filter(({ deleted_at }) => deleted_at === null)
     if (kind === 'insert') {
       const fields = this.#ledger.newFields(pick)
-      if (live.some(({ email }) => email === fields.email)) {
+      if (fields.email && live.some(({ email }) => email === fields.email)) {
         return this.#ledger.forget(fields)
       }
       this.story.push(`here: insert ${JSON.stringify(fields)}`)
@@ -253,6 +258,46 @@ export class Play {
     this.#changeThere(platform.records.get(row.source_id)!, there, fields[1])
   }
 
+  async #setFilter(filter: Extract<Step, { side: 'filter' }>['filter']): Promise<void> {
+    const { faulty: { admin } } = this.#begin
+    this.story.push(`filter: ${JSON.stringify(filter)}`)
+    await admin`
+      update public.sync_streams set filter = ${filter && admin.json(filter)}
+      where integration_id = ${this.#integrationId} and stream = 'contacts'`
+  }
+
+  async #overturn(pick: number): Promise<void> {
+    const { faulty: { admin }, history } = this.#begin
+    const open = (await this.conflicts()).filter(({ overturned_at }) => overturned_at === null)
+    const conflict = open[pick % Math.max(1, open.length)]
+    if (!conflict) return
+    const { id, record_id, local, remote, decision } = conflict
+    const row = (await this.#rows()).find((row) => row.id === record_id)
+    const lost = decision === 'local' ? remote : local
+    this.story.push(`overturned: ${JSON.stringify(conflict)}`)
+    try {
+      await admin.begin(async (sql) => {
+        await sql`select set_config('request.jwt.claims', '{"role": "service_role"}', true)`
+        await sql`select public.overturn_conflict(${id})`
+      })
+    } catch (error) {
+      // the row is gone, or its deletion would not be pushed
+      const { message } = error as Error
+      if (message === 'deletes_not_pushed' || message === 'conflict_not_found' && !row) return
+      throw error
+    }
+    // whoever decides sees what is replaced
+    if (!row) return
+    if (lost === null) {
+      if (row.deleted_at === null) {
+        this.#ledger.deleted('local', row, row.source_id, history.pushDeletes)
+      }
+    } else {
+      const names = FIELDS.filter((name) => local?.[name] !== remote?.[name])
+      this.#ledger.overwrote(row, names.filter((name) => row[name] !== lost[name]))
+    }
+  }
+
   /** Any of those that are on their way; without times it only says what to look up. */
   async #deliver(pick: number): Promise<void> {
     await this.#receive(pick)?.()
@@ -332,7 +377,7 @@ export class Play {
         await arriving.pass('database')
         calls += 1
         if (meanwhile && calls === meanwhile.at) {
-          await this.#alone(() => this.#editHere(meanwhile.edit))
+          await this.#alone(() => this.step(meanwhile.edit))
         }
         const isHit = fault?.in === 'database' && calls === fault.at
         if (isHit && fault.kind === 'crash before') throw die()

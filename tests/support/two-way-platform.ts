@@ -6,6 +6,13 @@ import {
   defineConnector,
 } from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import { noAuth } from '../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
+import type { PlatformCall } from '../../supabase/functions/_shared/connectors/vocabulary/platform-call.ts'
+import {
+  emailOf,
+  holdsAll,
+  madeSince,
+  type PushedRecord,
+} from '../../supabase/functions/_shared/connectors/vocabulary/push.ts'
 import type { FaultStack } from './fault-stack.ts'
 
 export const TWO_WAY = 'two-way'
@@ -15,7 +22,7 @@ export const FIELDS = ['email', 'first_name', 'company', 'phone'] as const
 export type Field = typeof FIELDS[number]
 export type Fields = Record<Field, string | null>
 
-export type RemoteContact = Fields & { id: string; updated_at: string }
+export type RemoteContact = Fields & { id: string; created_at: string; updated_at: string }
 
 /** What a webhook tells: the record as it was then, or when it was deleted. */
 export type Webhook = { record: RemoteContact } | { id: string; deleted_at: string }
@@ -73,10 +80,12 @@ export function twoWayPlatform({ skewMs, answersTimes }: TwoWayOptions): TwoWayP
     webhooks.push({ record })
     return record
   }
-  const create: TwoWayPlatform['create'] = (fields) =>
-    byEmail(fields.email)
-      ? null
-      : write({ ...fields, id: `r${String(++lastId).padStart(4, '0')}`, updated_at: time() })
+  const create: TwoWayPlatform['create'] = (fields) => byEmail(fields.email) ? null : made(fields)
+  const made = (fields: Fields) => {
+    const now = time()
+    const id = `r${String(++lastId).padStart(4, '0')}`
+    return write({ ...fields, id, created_at: now, updated_at: now })
+  }
   const change: TwoWayPlatform['change'] = (id, fields) => {
     const held = records.get(id)
     const other = byEmail(fields.email)
@@ -124,6 +133,12 @@ export function twoWayPlatform({ skewMs, answersTimes }: TwoWayOptions): TwoWayP
         return {
           data: (body as { emails: string[] }).emails.flatMap((email) => byEmail(email) ?? []),
         }
+      case 'GET /recent': {
+        const since = Date.parse(searchParams.get('since') ?? '')
+        const isRecent = ({ email, created_at }: RemoteContact) =>
+          email === null && Date.parse(created_at) >= since
+        return { data: [...records.values()].filter(isRecent) }
+      }
       case 'POST /contacts':
         return { results: (body as { records: Item[] }).records.map(answerTo) }
       case 'DELETE /contacts':
@@ -163,6 +178,7 @@ const Contact = z.object({
   first_name: z.string().nullable(),
   company: z.string().nullable(),
   phone: z.string().nullable(),
+  created_at: z.string(),
   updated_at: z.string(),
 })
 const Results = z.object({
@@ -196,7 +212,7 @@ export function twoWayConnector({ withTimes }: TwoWayOptions): Connector {
         lookup: { param: 'ids', max: BATCH },
         id: 'id',
         record: Contact,
-        toRecord: ({ id, updated_at, ...fields }) => ({
+        toRecord: ({ id, created_at: _, updated_at, ...fields }) => ({
           source_id: id,
           source_updated_at: withTimes ? updated_at : null,
           columns: {
@@ -215,14 +231,24 @@ export function twoWayConnector({ withTimes }: TwoWayOptions): Connector {
           columns: FIELDS,
           batch: BATCH,
           key: 'email',
+          together: (record) => emailOf(record) === null ? 'no email' : 'email',
           find: {
             max: BATCH,
-            call: (records) => ({
-              method: 'POST',
-              path: '/search',
-              json: { emails: records.flatMap(({ columns }) => columns.email ?? []) },
-            }),
+            call: (records) =>
+              emailOf(records[0]!) === null ? recentCall(records) : {
+                method: 'POST',
+                path: '/search',
+                json: { emails: records.flatMap(({ columns }) => columns.email ?? []) },
+              },
             records: (body) => (body as { data: unknown }).data,
+            matches(raw, record) {
+              const held = Contact.parse(raw)
+              const email = emailOf(record)
+              if (email !== null) return held.email === email
+              return record.sending_at !== null && held.email === null &&
+                held.created_at >= madeSince(record.sending_at) &&
+                holdsAll(held, partOf(record.columns, record.changed))
+            },
           },
           create: (records) => ({
             method: 'POST',
@@ -268,6 +294,14 @@ export function twoWayConnector({ withTimes }: TwoWayOptions): Connector {
       },
     },
   })
+}
+
+/** Somebody without an address is looked for among those made since it was sent. */
+function recentCall(records: PushedRecord<'contacts'>[]): PlatformCall | null {
+  const [first] = records.flatMap(({ uncertain, sending_at }) =>
+    uncertain && sending_at !== null ? [sending_at] : []
+  ).sort()
+  return first === undefined ? null : { path: '/recent', query: { since: madeSince(first) } }
 }
 
 const partOf = (columns: Record<string, unknown>, names: string[]) =>

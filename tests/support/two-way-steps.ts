@@ -28,6 +28,17 @@ const Both = fc.record({
   pick,
   fields: fc.tuple(field, field),
 })
+/** A manager puts the version that lost a conflict in place. */
+const Overturn = fc.record({ side: fc.constant('overturn' as const), pick })
+/** Records enter what is sent and leave it: by this, and by what is edited. */
+const Filter = fc.record({
+  side: fc.constant('filter' as const),
+  filter: fc.constantFrom(
+    null,
+    { field: 'company', operator: 'exists', value: true },
+    { field: 'first_name', operator: 'contains', value: '1' },
+  ),
+})
 const Webhook = fc.record({ side: fc.constant('webhook' as const), pick })
 /**
  * A webhook while a run is under way: before its n-th call of the database or the platform, counted on through
@@ -63,9 +74,15 @@ const Sync = fc.record({
   putOff: fc.constantFrom(0, 0, 0, 1),
   fault: fc.option(Fault, { freq: 2 }),
   /** A person edits while the run is under way: before its n-th call of the database, or while a page is made up. */
-  meanwhile: fc.option(fc.record({ at: fc.integer({ min: 1, max: 10 }), edit: Local }), {
-    freq: 2,
-  }),
+  meanwhile: fc.option(
+    fc.record({
+      at: fc.integer({ min: 1, max: 10 }),
+      edit: fc.oneof(Local, Local, Local, Overturn),
+    }),
+    {
+      freq: 2,
+    },
+  ),
   onPage: fc.option(Remote, { freq: 2 }),
   arrivals: fc.array(Arrival, { maxLength: 3 }),
 })
@@ -80,11 +97,17 @@ export const History = fc.record({
     withTimes: fc.boolean(),
     answersTimes: fc.boolean(),
   }),
-  steps: fc.array(fc.oneof(Local, Remote, Both, Webhook, Sync, Sync), {
-    minLength: 4,
-    maxLength: 24,
-    size: 'max',
-  }),
+  steps: fc.array(
+    fc.oneof(
+      { weight: 7, arbitrary: fc.oneof(Local, Remote, Both, Webhook, Sync, Sync, Overturn) },
+      { weight: 1, arbitrary: Filter },
+    ),
+    {
+      minLength: 4,
+      maxLength: 24,
+      size: 'max',
+    },
+  ),
 })
 export type History = typeof History extends fc.Arbitrary<infer Value> ? Value : never
 export type Step = History['steps'][number]
