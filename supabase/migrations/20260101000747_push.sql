@@ -154,7 +154,7 @@ begin
     disputed.theirs := columns;
     disputed.remote_changed_at := folded.last_synced_at;
     conflicting := array(
-      select name from unnest(private.differing(disputed.mine, columns)) as name where columns -> name not in ('null', '[]'));
+      select name from unnest(private.differing(disputed.mine, columns)) as name where columns -> name not in ('null', '[]', '""'));
     if cardinality(conflicting) > 0 then
       -- what was sent last is what the platform has
       perform private.decide_conflict(settings, disputed, 'linked', conflicting, fold_record.sync_log_id, 'local');
@@ -213,7 +213,7 @@ begin
     select jsonb_object_agg(side.key, case
       -- we have written that ourselves: what was edited since is ours
       when change.sending -> side.key = theirs -> side.key then side.value
-      when side.value in ('null', '[]') then their_side -> side.key
+      when side.value in ('null', '[]', '""') then their_side -> side.key
       -- one address, however it is written
       when side.key = 'email' and private.normalize_email(side.value #>> '{}') = private.normalize_email(their_side ->> side.key)
         then their_side -> side.key
@@ -223,7 +223,7 @@ begin
   if change.operation = 'create' then
     conflicting := array(
       select name from unnest(private.differing(agreed, their_side)) as name
-      where their_side -> name not in ('null', '[]') and change.sending -> name is distinct from theirs -> name);
+      where their_side -> name not in ('null', '[]', '""') and change.sending -> name is distinct from theirs -> name);
     disputed.change := change;
     disputed.mine := mine;
     disputed.theirs := their_side;

@@ -660,6 +660,17 @@ describe('a record that each side made', () => {
     expect(await conflictsOf(database, start.account)).toEqual([])
   })
 
+  it('is theirs where ours was left empty, as a form leaves a field', async () => {
+    const start = await made({ email: 'ada@example.com', company: '' }, {
+      conflict_policy: 'local_wins',
+    })
+
+    expect(await link(start, theirs({ company: 'Theirs' }))).toEqual([])
+
+    expect(await contactNamed(database, start.id)).toMatchObject({ company: 'Theirs' })
+    expect(await conflictsOf(database, start.account)).toEqual([])
+  })
+
   it('still has to be told what only we say, as an update', async () => {
     const start = await made({ email: 'ada@example.com', company: 'Acme' })
 
