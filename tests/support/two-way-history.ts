@@ -1,12 +1,9 @@
 // A random history of two sides, and what has to be true after it.
 import { expect } from 'vitest'
 import { Collector } from '../../supabase/functions/_shared/sync/map-page.ts'
-import { claimRun } from '../../supabase/functions/_shared/sync/claimed-run.ts'
-import { runSlice } from '../../supabase/functions/_shared/sync/run-slice.ts'
 import type { Database } from '../../supabase/functions/_shared/platform/database.ts'
-import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
-import { impatientClock } from './engine-run.ts'
-import { expireLeases, type FaultStack } from './fault-stack.ts'
+import type { FaultStack } from './fault-stack.ts'
+import { playRun } from './two-way-run.ts'
 import { type ConflictRow, Ledger } from './two-way-ledger.ts'
 import {
   type Field,
@@ -17,11 +14,9 @@ import {
   twoWayConnector,
   type TwoWayPlatform,
 } from './two-way-platform.ts'
-import type { Arrival, Change, Edit, History, Step, SyncStep } from './two-way-steps.ts'
+import type { Change, Edit, History, Step, SyncStep } from './two-way-steps.ts'
 
 type Row = Fields & { id: string; source_id: string; deleted_at: Date | null }
-class Crash extends Error {}
-
 type Begin = {
   faulty: FaultStack
   db: Database
@@ -338,126 +333,20 @@ export class Play {
 
   async #sync(step: SyncStep): Promise<void> {
     const { faulty, platform, db } = this.#begin
-    const { admin } = faulty
-    const { fault, meanwhile, onPage, arrivals, ...what } = step
-    this.story.push(`sync: ${JSON.stringify(what)} ${JSON.stringify(fault)}`)
-    const arriving = this.#arriving(arrivals)
-    platform.putOff(step.putOff)
-    platform.onPage(
-      onPage && (async () => {
-        platform.onPage(null)
-        this.#editThere(onPage)
-        await Promise.resolve()
-      }),
-    )
-    const log = await db.call<SyncLog>('start_sync', {
-      p_integration_id: this.#integrationId,
-      p_stream: 'contacts',
-      p_sync_type: 'manual',
-      p_mode: step.mode,
-      p_wake: false,
-      p_allow_mass_delete: true,
+    await playRun(step, {
+      faulty,
+      platform,
+      db,
+      integrationId: this.#integrationId,
+      story: this.story,
+      told: (what) => this.#told(what),
+      editThere: (edit) => this.#editThere(edit),
+      edit: (edit) => this.#alone(() => this.step(edit)),
+      receive: (pick) => {
+        const take = this.#receive(pick)
+        return take && (() => this.#alone(take))
+      },
     })
-    let isDead = false
-    const die = () => {
-      isDead = true
-      return new Crash()
-    }
-    let calls = 0
-    const next: Database = {
-      call: async <T>(name: string, args: Record<string, unknown>): Promise<T> => {
-        await arriving.pass('database')
-        return await db.call<T>(name, args)
-      },
-      end: () => Promise.resolve(),
-    }
-    const worker: Database = {
-      call: async <T>(name: string, args: Record<string, unknown>): Promise<T> => {
-        if (isDead) throw new Crash()
-        await arriving.pass('database')
-        calls += 1
-        if (meanwhile && calls === meanwhile.at) {
-          await this.#alone(() => this.step(meanwhile.edit))
-        }
-        const isHit = fault?.in === 'database' && calls === fault.at
-        if (isHit && fault.kind === 'crash before') throw die()
-        const answer = await db.call<T>(name, args)
-        if (isHit) throw die()
-        return answer
-      },
-      end: () => Promise.resolve(),
-    }
-    if (fault?.in === 'platform') {
-      const isCrash = fault.kind.startsWith('crash')
-      const isBefore = fault.kind === 'crash before' || fault.kind === 'not carried out'
-      platform.setFault({
-        at: fault.at,
-        kind: isBefore ? 'not carried out' : 'lost answer',
-        fail: () => isCrash ? die() : new TypeError('fetch failed'),
-      })
-    }
-    for (let slice = 0;; slice++) {
-      if (slice > 60) throw new Error(this.#told('the run does not end'))
-      const outside = faulty.outside({
-        db: slice === 0 ? worker : next,
-        fetch: async (input, init) => {
-          if (isDead && slice === 0) throw new Crash()
-          await arriving.pass('platform')
-          return await platform.fetch(input, init)
-        },
-        clock: impatientClock,
-      })
-      // what was given back waits for a pause; nobody calls the platform meanwhile
-      await admin`update private.sync_runs set run_at = now() where sync_log_id = ${log.id}`
-      await admin`delete from private.request_budgets`
-      try {
-        const run = await claimRun(outside.db, log.id)
-        if (!run) break // it has ended
-        const outcome = await runSlice(run, outside, {
-          recordsLeft: step.records,
-          deadline: Date.now() + 100_000,
-        })
-        if (outcome.kind === 'finished') {
-          expect(outcome.log.status, this.#told(JSON.stringify(outcome.log.error))).not.toBe(
-            'failed',
-          )
-          break
-        }
-      } catch (error) {
-        if (!(error instanceof Crash)) throw error
-        this.story.push('the worker dies')
-        await expireLeases(faulty)
-      }
-    }
-    platform.setFault(null)
-    platform.onPage(null)
-    await arriving.end()
-  }
-
-  /** Webhooks that come while a run is under way. */
-  #arriving(arrivals: Arrival[]) {
-    const passed = { database: 0, platform: 0 }
-    let read: { before: 'database' | 'platform'; at: number; take: () => Promise<void> }[] = []
-    const takeThose = async (isDue: (held: typeof read[number]) => boolean) => {
-      const due = read.filter(isDue)
-      read = read.filter((held) => !due.includes(held))
-      for (const { take } of due) await this.#alone(take)
-    }
-    return {
-      pass: async (before: 'database' | 'platform') => {
-        const place = ++passed[before]
-        for (
-          const { at, lateBy, pick } of arrivals.filter((each) =>
-            each.before === before && each.at === place
-          )
-        ) {
-          const take = this.#receive(pick)
-          if (take) read.push({ before, at: at + lateBy, take })
-        }
-        await takeThose((held) => held.before === before && held.at <= place)
-      },
-      end: () => takeThose(() => true),
-    }
   }
 
   /** One after another: people look at a row before they change it. */

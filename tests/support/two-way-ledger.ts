@@ -50,7 +50,7 @@ export class Ledger {
     return {
       email,
       first_name: this.newValue('first_name'),
-      company: pick % 3 === 0 ? null : this.newValue('company'),
+      company: pick % 6 === 0 ? '' : pick % 3 === 0 ? null : this.newValue('company'),
       phone: this.newValue('phone'),
     }
   }

@@ -99,7 +99,7 @@ export const History = fc.record({
   }),
   steps: fc.array(
     fc.oneof(
-      { weight: 7, arbitrary: fc.oneof(Local, Remote, Both, Webhook, Sync, Sync, Overturn) },
+      { weight: 7, arbitrary: fc.oneof(Local, Remote, Both, Both, Webhook, Sync, Sync, Overturn) },
       { weight: 1, arbitrary: Filter },
     ),
     {
