@@ -1,5 +1,5 @@
 // Two sides, edited at random, with crashes, lost answers, webhooks in any order and two clocks: what is true afterwards?
-// TWO_WAY_HISTORIES says how many random histories are played instead of the usual ones; docs/reliability.md has the count of a long run.
+// TWO_WAY_HISTORIES says how many random histories are played instead of the usual ones, TWO_WAY_SEED which; docs/reliability.md has the count of a long run.
 import fc from 'fast-check'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
