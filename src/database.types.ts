@@ -2306,6 +2306,10 @@ export type Database = {
         Returns: Json
       }
       'list_checkable_integrations': { Args: { 'p_organization_id': string }; Returns: Json }
+      'list_held_records': {
+        Args: { 'p_lease_token': string; 'p_source_ids': (string)[]; 'p_sync_log_id': string }
+        Returns: Json
+      }
       'list_open_sync_errors': {
         Args: {
           'p_after'?: string

@@ -25,6 +25,7 @@ create table private.outbound_changes (
   sending jsonb, -- the columns that were to be written there
   sending_version bigint,
   sending_at timestamptz,
+  earlier jsonb, -- the intent that this one took the place of, { sending, sending_version, sending_at }: back where this one never left
   primary key (integration_id, stream, record_id),
   constraint outbound_changes_operation_is_known check (operation in ('create', 'update', 'delete'))
 );

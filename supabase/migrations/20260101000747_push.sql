@@ -31,7 +31,7 @@ end;
 $$;
 
 -- A change as a worker needs it: { record_id, version, operation, source_id, columns, changed, base, content_hash, uncertain,
--- sending, sending_at, attempt_count }. source_id is null where the record was never there; `columns` are the push columns now
+-- sending, sending_version, sending_at, attempt_count }. source_id is null where the record was never there; `columns` are the push columns now
 -- and `changed` those of them to write; uncertain: `sending` was sent at sending_at, and no outcome came.
 create function private.describe_change(change private.outbound_changes, columns jsonb, content_hash text, to_write text[])
 returns jsonb
@@ -51,6 +51,7 @@ begin
     'content_hash', describe_change.content_hash,
     'uncertain', change.sending_at is not null,
     'sending', change.sending,
+    'sending_version', change.sending_version::text,
     'sending_at', change.sending_at,
     'attempt_count', change.attempt_count);
 end;
@@ -119,6 +120,28 @@ begin
 end;
 $$;
 grant execute on function public.claim_outbound_changes(uuid, uuid, int) to service_role;
+
+-- Which of these source ids rows of the run's stream have, and when each row was made: { held: { source_id: time } }. What
+-- was made there by a call whose answer was lost cannot have come here before that call.
+create function public.list_held_records(p_sync_log_id uuid, p_lease_token uuid, p_source_ids text[])
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  run private.sync_runs := private.hold_sync_run(p_sync_log_id, p_lease_token);
+  held jsonb;
+begin
+  execute format($sql$
+    select coalesce(jsonb_object_agg(held.source_id, held.created_at), '{}') from %s as held
+    where held.integration_id = $1 and held.source_id = any ($2)
+    $sql$, private.stream_table(run.stream))
+  into held using run.integration_id, p_source_ids;
+  return jsonb_build_object('held', held);
+end;
+$$;
+grant execute on function public.list_held_records(uuid, uuid, text[]) to service_role;
 
 -- Makes way for a record that takes this source_id: a row that holds it already is the same record at the platform, and goes.
 -- Answers what was changed in it and has not gone out. Was it made here and sent too, what we say in its place (`ours`) is
@@ -331,7 +354,9 @@ begin
       where (change).fits and not (change).refused
     ), intent as (
       update private.outbound_changes as sent set
-        sending = private.pick(wanted.columns, wanted.to_write), sending_version = sent.version, sending_at = clock_timestamp()
+        sending = private.pick(wanted.columns, wanted.to_write), sending_version = sent.version, sending_at = clock_timestamp(),
+        earlier = case when sent.sending_at is not null then jsonb_build_object(
+          'sending', sent.sending, 'sending_version', sent.sending_version, 'sending_at', sent.sending_at) end
       from wanted
       where sent.integration_id = $1 and sent.stream = $2 and sent.record_id = any ($3) and sent.record_id = (wanted.change).record_id
     )

@@ -170,7 +170,7 @@ $$;
 --   * deleted: it is gone there
 --   * refused: never in this form; kept in sync_errors
 --   * retry: not now; tried again after the stream's pauses, then refused
---   * unsent: it never left
+--   * unsent: it never left; what was sent before it, and nobody knows of, is as it was
 -- A change that was made while it was sent stays to be sent. Counts each outcome once, also when it is told again.
 create function public.finish_outbound_changes(p_sync_log_id uuid, p_lease_token uuid, p_outcomes jsonb)
 returns jsonb
@@ -212,7 +212,11 @@ begin
     elsif outcome.status = 'deleted' then
       perform private.finish_deleted_change(settings, change, outcome.record_id, outcome.answered_at);
     elsif change.sending_version = outcome.version then
-      update private.outbound_changes as held set sending = null, sending_version = null, sending_at = null,
+      update private.outbound_changes as held set
+        sending = case when outcome.status = 'unsent' then held.earlier -> 'sending' end,
+        sending_version = case when outcome.status = 'unsent' then (held.earlier ->> 'sending_version')::bigint end,
+        sending_at = case when outcome.status = 'unsent' then (held.earlier ->> 'sending_at')::timestamptz end,
+        earlier = null,
         attempt_count = held.attempt_count + case when outcome.status = 'retry' and held.version = outcome.version then 1 else 0 end,
         last_error = coalesce(outcome.error, held.last_error)
       where held.integration_id = run.integration_id and held.stream = run.stream and held.record_id = outcome.record_id;

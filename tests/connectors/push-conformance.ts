@@ -278,9 +278,9 @@ export function pushConformance(connector: Connector, name: string, fixture: Pus
       })
       const other = newRecord(fixture.columns(2))
 
-      const found = await calls.find([other, same])
+      const { raws } = await calls.find([other, same])
 
-      expect([...found].map(([id, raw]) => [id, stream.id(raw)])).toEqual([
+      expect([...raws].map(([id, raw]) => [id, stream.id(raw)])).toEqual([
         [same.record_id, source_id],
       ])
     })
@@ -291,7 +291,7 @@ export function pushConformance(connector: Connector, name: string, fixture: Pus
       const twin = newRecord({ ...fixture.keyless!, last_name: 'Somebody-Else' })
       expect(isRepeatable(push, record, context)).toBe(false)
       const before = ids()
-      expect(await calls.find([record])).toEqual(new Map())
+      expect((await calls.find([record])).raws).toEqual(new Map())
       const sending_at = options.clock.now().toISOString()
       const sent = writes().length
       simulator.control.setFault({ kind: 'lost_answer', times: null })
@@ -301,15 +301,19 @@ export function pushConformance(connector: Connector, name: string, fixture: Pus
       simulator.control.clearFaults()
       const made = ids().filter((id) => !before.includes(id))
       const uncertain = { ...record, uncertain: true, sending_at }
-      const found = await calls.find([{ ...twin, uncertain: true, sending_at }, uncertain])
+      const { raws, unsure } = await calls.find([
+        { ...twin, uncertain: true, sending_at },
+        uncertain,
+      ])
 
       expect(error).toBeInstanceOf(AppError)
       expect(trace.sent).toBe(true)
       expect(writes()).toHaveLength(sent + 1)
       expect(made).toHaveLength(1)
-      expect([...found].map(([id, raw]) => [id, stream.id(raw)])).toEqual([
+      expect([...raws].map(([id, raw]) => [id, stream.id(raw)])).toEqual([
         [record.record_id, made[0]],
       ])
+      expect(unsure).toEqual(new Set())
     })
 
     it('sends no more in a call than the platform takes', async () => {

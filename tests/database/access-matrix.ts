@@ -320,6 +320,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.has_media_asset(uuid, text)',
     'public.list_absent(uuid, uuid, text, integer)',
     'public.list_checkable_integrations(uuid)',
+    'public.list_held_records(uuid, uuid, text[])',
     'public.list_open_sync_errors(uuid, text, uuid[], uuid, integer)',
     'public.next_sync_run_at()',
     'public.next_webhook_delivery_at()',

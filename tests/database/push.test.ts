@@ -80,6 +80,7 @@ describe('taking changes up', () => {
       content_hash: held.content_hash,
       uncertain: false,
       sending: null,
+      sending_version: null,
       sending_at: null,
       attempt_count: 0,
     }])
@@ -905,6 +906,7 @@ describe('a worker whose run was taken over', () => {
     [
       ['claim_outbound_changes', { p_limit: 1 }],
       ['settle_outbound_changes', { p_record_ids: [] }],
+      ['list_held_records', { p_source_ids: [] }],
       ['finish_outbound_changes', { p_outcomes: [] }],
     ] as const,
   )('finds its lease lost in %s; who holds it does not', async (name, args) => {

@@ -35,6 +35,7 @@ export type Change = {
   content_hash: string | null
   uncertain: boolean
   sending: Record<string, unknown> | null
+  sending_version: string | null
   sending_at: string | null
   attempt_count: number
 }

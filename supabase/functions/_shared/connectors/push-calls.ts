@@ -7,6 +7,7 @@ import type { PlatformCall } from './vocabulary/platform-call.ts'
 import {
   emailKey,
   emailOf,
+  isKnownByFields,
   isRepeatable,
   type Push,
   pushBatches,
@@ -16,13 +17,28 @@ import {
 } from './vocabulary/push.ts'
 import { isStorableId } from './vocabulary/stream-definition.ts'
 
+/** What is there already of the records that were looked for. */
+export type Found = {
+  /** By `record_id`, raw. Each is found for one record only. Records that cannot be looked for are not in it. */
+  raws: Map<string, unknown>
+  /** The platform has more than was looked through: these records may be among it. */
+  unsure: Set<string>
+}
+
+/** Of these source ids those that a row here has, and when it came. */
+export type HeldSince = (source_ids: string[]) => Promise<Map<string, Date>>
+
+/** Pages of one look, so that it ends within a slice. */
+export const MOST_PAGES = 50
+
 /** Errors are AppErrors; `trace` says whether the platform may have carried out what failed. */
 export type PushCalls = {
   /**
-   * Raw records that are there already, by `record_id`. Each is found for one record only. Records that cannot be
-   * looked for are not in it, and neither are those that are not there.
+   * What is there already. What is known by its fields alone is none that a row here had before it was sent.
+   *
+   * @param heldSince Nothing is held where not said.
    */
-  find(records: PushedRecord[]): Promise<Map<string, unknown>>
+  find(records: PushedRecord[], heldSince?: HeldSince): Promise<Found>
   /** One call, with one batch of {@link pushBatches}. */
   write(
     operation: 'create' | 'update',
@@ -51,24 +67,48 @@ export function pushCalls({ connector, stream, account, context }: Parts): PushC
     throw badAnswer(connector)
   }
 
+  /** All that may be one of these records, page by page. */
+  async function lookThrough(
+    find: NonNullable<Push['find']>,
+    batch: PushedRecord[],
+    is: (raw: unknown, record: PushedRecord) => boolean,
+  ): Promise<{ raws: unknown[]; isWhole: boolean }> {
+    const raws: unknown[] = []
+    let call = find.call(batch, context)
+    for (let page = 1; call && page <= MOST_PAGES; page++) {
+      const asked: PlatformCall = call
+      const { body } = await account.call(asked)
+      const shown = readable(connector, () => find.records(body))
+      if (!Array.isArray(shown)) throw badAnswer(connector)
+      raws.push(...shown.filter((raw) => batch.some((record) => is(raw, record))))
+      call = readable(connector, () => find.next?.(body, asked) ?? null)
+    }
+    return { raws, isWhole: call === null }
+  }
+
   return {
-    async find(records) {
-      const found = new Map<string, unknown>()
-      if (!push.find) return found
+    async find(records, heldSince = () => Promise.resolve(new Map())) {
+      const { find } = push
+      const found: Found = { raws: new Map(), unsure: new Set() }
+      if (!find) return found
+      const taken = new Set<string>()
+      const is = (raw: unknown, record: PushedRecord) =>
+        readable(connector, () => isRecord(push, stream, raw, record, context))
       for (const batch of pushBatches(push, 'find', records, context)) {
-        const call = push.find.call(batch, context)
-        if (!call) continue
-        const { body } = await account.call(call)
-        const raws = readable(connector, () => push.find!.records(body))
-        if (!Array.isArray(raws)) throw badAnswer(connector)
-        const left = new Set<unknown>(raws)
-        for (const record of batch) {
-          const own = [...left].find((raw) =>
-            readable(connector, () => isRecord(push, stream, raw, record, context))
-          )
-          if (own === undefined) continue
-          left.delete(own)
-          found.set(record.record_id, own)
+        const { raws, isWhole } = await lookThrough(find, batch, is)
+        const byFields = batch.filter((record) => isKnownByFields(push, record, context))
+        const ids = raws.filter((raw) => byFields.some((record) => is(raw, record)))
+          .map((raw) => stream.id(raw)!)
+        const since = ids.length === 0 ? new Map<string, Date>() : await heldSince(ids)
+        const isFree = (id: string, record: PushedRecord) =>
+          !taken.has(id) && !(byFields.includes(record) && wasHeld(since.get(id), record))
+        // whoever says most chooses first: what fits it fits those who say less
+        for (const record of batch.toSorted((a, b) => b.changed.length - a.changed.length)) {
+          const own = raws.find((raw) => isFree(stream.id(raw)!, record) && is(raw, record))
+          if (own !== undefined) {
+            taken.add(stream.id(own)!)
+            found.raws.set(record.record_id, own)
+          } else if (!isWhole) found.unsure.add(record.record_id)
         }
       }
       return found
@@ -96,6 +136,10 @@ export function pushCalls({ connector, stream, account, context }: Parts): PushC
     },
   }
 }
+
+/** Whether a row had it before this record was sent: then it is another one, however much they look alike. */
+const wasHeld = (since: Date | undefined, { sending_at }: PushedRecord) =>
+  since !== undefined && sending_at !== null && since.getTime() < Date.parse(sending_at)
 
 /** The platform's own rule, or the same email whatever its case. */
 function isRecord(

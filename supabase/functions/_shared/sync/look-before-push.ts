@@ -2,7 +2,14 @@
 import { emailOf, isRepeatable, type PushedRecord } from '../connectors/vocabulary/push.ts'
 import { AppError } from '../platform/errors.ts'
 import { Collector } from './map-page.ts'
-import { type Link, type OutboundChange, type Refusal, toPushedRecord } from './outbound-changes.ts'
+import {
+  type ChangeOutcome,
+  heldSince,
+  type Link,
+  type OutboundChange,
+  type Refusal,
+  toPushedRecord,
+} from './outbound-changes.ts'
 import { callsOf, contextOf, type PushJob } from './push-job.ts'
 import type { Deletion, RecordRow } from './write-batch.ts'
 
@@ -13,8 +20,8 @@ export type Seen = {
   deletions: Deletion[]
   /** New ones that it has already. */
   links: Link[]
-  /** The ids by which the platform knows records now, whose own change gave them others; by `record_id`. */
-  moved: Map<string, string>
+  /** What was sent before and has arrived, though nobody heard: the record has the id that it made. */
+  arrived: ChangeOutcome[]
   /** Raw records as the platform has them, by `record_id`. */
   shown: Map<string, unknown>
   /** Changes that cannot be sent, with the reason, by `record_id`. */
@@ -25,7 +32,7 @@ const nothingSeen = (): Seen => ({
   records: [],
   deletions: [],
   links: [],
-  moved: new Map(),
+  arrived: [],
   shown: new Map(),
   refused: new Map(),
 })
@@ -58,11 +65,15 @@ async function lookUp(job: PushJob, changes: OutboundChange[]): Promise<Seen> {
     if (change) seen.shown.set(change.record_id, record)
   }
   const missing = changes.filter(({ source_id }) => source_id !== null && !found.has(source_id))
-  for (const [record_id, raw] of await findMoved(job, missing)) {
-    seen.moved.set(record_id, stream.id(raw)!)
+  const moved = await findMoved(job, missing)
+  const gone = missing.filter(({ record_id, sending_version: version }) => {
+    const raw = moved.get(record_id)
+    if (raw === undefined || version === null) return true
+    const source_id = stream.id(raw)!
+    seen.arrived.push({ record_id, version, status: 'sent', source_id, answered_at: fetched_at })
     seen.shown.set(record_id, raw)
-  }
-  const gone = missing.filter(({ record_id }) => !seen.moved.has(record_id))
+    return false
+  })
   // one that was to be deleted may well be gone: by our own call, whose answer was lost
   const unexpected = gone.filter(({ operation }) => operation !== 'delete')
   if (raw.length === 0 && unexpected.length > SURPRISINGLY_MANY) await proveLookup(job, ids)
@@ -85,7 +96,7 @@ async function findMoved(
 ): Promise<Map<string, unknown>> {
   if (!job.push.idFollowsKey) return new Map()
   const asked = missing.filter(({ uncertain, sending }) => uncertain && sending?.['email'])
-  return await callsOf(job).find(asked.map(asSent))
+  return (await callsOf(job).find(asked.map(asSent))).raws
 }
 
 /**
@@ -117,12 +128,14 @@ async function proveLookup(
 }
 
 async function findCreates(job: PushJob, changes: OutboundChange[]): Promise<Seen> {
-  const { outside } = job
+  const { run, outside: { clock, db } } = job
   const seen = nothingSeen()
   const taken = new Set<string>()
+  const unsure = new Set<string>()
   const look = async (records: PushedRecord[]) => {
-    const fetched_at = outside.clock.now().toISOString()
-    for (const [record_id, raw] of await callsOf(job).find(records)) {
+    const fetched_at = clock.now().toISOString()
+    const found = await callsOf(job).find(records, (ids) => heldSince(db, run, ids))
+    for (const [record_id, raw] of found.raws) {
       const [record] = collect(job, [raw], fetched_at).rows
       // one record there is one record here
       if (!record || taken.has(record_id) || taken.has(record.source_id)) continue
@@ -130,24 +143,49 @@ async function findCreates(job: PushJob, changes: OutboundChange[]): Promise<See
       seen.links.push({ record_id, record })
       seen.shown.set(record_id, raw)
     }
+    for (const record_id of found.unsure) unsure.add(record_id)
   }
-  const uncertain = changes.filter((change) => change.uncertain)
   await look(changes.filter((change) => !change.uncertain).map(toPushedRecord))
-  for (const change of uncertain) {
-    const [now, then] = [toPushedRecord(change), asSent(change)]
-    if (!canBeMadeSure(job, now, then)) {
-      seen.refused.set(change.record_id, {
-        code: 'push_unconfirmed',
-        message:
-          'It was sent before, and no answer came: look whether it is there, and push again.',
-      })
-      continue
-    }
-    // under the address it was sent with, should that have been edited since
-    await look([then])
-    if (emailOf(now) !== emailOf(then)) await look([now])
+  const uncertain = changes.filter((change) => change.uncertain)
+    .map((change) => ({ now: toPushedRecord(change), then: asSent(change) }))
+  const asked = uncertain.filter(({ now, then }) => canBeMadeSure(job, now, then))
+  // under the address it was sent with, should that have been edited since
+  await look(asked.map(({ then }) => then))
+  await look(
+    asked.map(({ now }) => now).filter((now, index) => {
+      const email = emailOf(now)
+      return email !== null && email !== emailOf(asked[index]!.then)
+    }),
+  )
+  const missing = uncertain.filter(({ now }) => !taken.has(now.record_id))
+  // those that would be made twice if they were sent again
+  const open = missing.filter(({ then }) => !isRepeatable(job.push, then, contextOf(job)))
+  for (const pair of missing) {
+    const { record_id } = pair.now
+    if (asked.includes(pair) && !(open.includes(pair) && unsure.has(record_id))) continue
+    seen.refused.set(record_id, {
+      code: 'push_unconfirmed',
+      message: 'It was sent before, and no answer came: look whether it is there, and push again.',
+    })
   }
+  waitUntilShown(
+    job,
+    open.map(({ then }) => then).filter(({ record_id }) => !seen.refused.has(record_id)),
+  )
   return seen
+}
+
+/** @throws AppError that gives the run back until what was made of these records would show. */
+function waitUntilShown({ push, connector, outside }: PushJob, records: PushedRecord[]): void {
+  const lagMs = (push.find?.lagSeconds ?? 0) * 1_000
+  const sent = Math.max(...records.map(({ sending_at }) => Date.parse(sending_at ?? '')))
+  const retryAfterMs = sent + lagMs - outside.clock.now().getTime()
+  if (!(retryAfterMs > 0)) return
+  throw new AppError('provider_unavailable', {
+    detail:
+      `${connector.name} did not answer whether it made a record, and may not show it yet: it is asked again before anything is sent.`,
+    retryAfterMs,
+  })
 }
 
 /** As it may be there already. */

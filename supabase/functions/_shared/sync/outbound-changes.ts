@@ -25,8 +25,9 @@ export type OutboundChange = {
   content_hash: string | null
   /** It was sent before, and nobody knows whether it arrived. */
   uncertain: boolean
-  /** What was sent then, and when. */
+  /** What was sent then, of which edit, and when. */
   sending: Columns | null
+  sending_version: string | null
   sending_at: string | null
 }
 
@@ -51,7 +52,7 @@ export type ChangeOutcome =
     | { status: 'refused'; error: Refusal }
     /** Tried again after a pause. */
     | { status: 'retry'; error: Refusal }
-    /** It never left, so that nothing is uncertain. */
+    /** It never left: nothing is uncertain but what was before. */
     | { status: 'unsent' }
   )
 
@@ -99,6 +100,19 @@ export async function finishChanges(
   outcomes: ChangeOutcome[],
 ): Promise<void> {
   await db.call('finish_outbound_changes', { ...leaseArguments(run), p_outcomes: outcomes })
+}
+
+/** Of these source ids those that a row here has, and when it came. */
+export async function heldSince(
+  db: Database,
+  run: ClaimedRun,
+  source_ids: string[],
+): Promise<Map<string, Date>> {
+  const { held } = await db.call<{ held: Record<string, string> }>('list_held_records', {
+    ...leaseArguments(run),
+    p_source_ids: source_ids,
+  })
+  return new Map(Object.entries(held).map(([source_id, at]) => [source_id, new Date(at)]))
 }
 
 /** As a connector sees it. */

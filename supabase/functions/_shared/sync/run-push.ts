@@ -70,24 +70,18 @@ export async function pushChanges(job: PushJob): Promise<'done' | 'spent'> {
 async function pushPart(job: PushJob, part: OutboundChange[], seen: Seen): Promise<boolean> {
   const { run, outside: { db } } = job
   const wasLookedFor = part[0]?.operation === 'create'
-  const settled = (await settleChanges(db, run, part, seen)).map((change) => {
-    const source_id = seen.moved.get(change.record_id)
-    return source_id === undefined ? change : { ...change, source_id }
-  })
+  if (seen.arrived.length > 0) await finishChanges(db, run, seen.arrived)
+  const settled = await settleChanges(db, run, part, seen)
   const [outcomes, able] = judge(job, settled, seen)
   // gone from the platform just now, so it has to be made again: nobody has looked for it yet
   const unseen = able.filter(({ operation }) => operation === 'create' && !wasLookedFor)
   outcomes.push(...unseen.map(unsent))
   const sent = await sendChanges(job, able.filter((change) => !unseen.includes(change)))
-  // of one that moved, what was sent before still counts: by it the record is found again
-  outcomes.push(
-    ...sent.outcomes.filter(({ status, record_id }) =>
-      status !== 'unsent' || !seen.moved.has(record_id)
-    ),
-  )
+  outcomes.push(...sent.outcomes)
   if (outcomes.length > 0) await finishChanges(db, run, outcomes)
   if (sent.failure !== undefined) throw sent.failure
-  return settled.length < part.length || outcomes.some(({ status }) => status !== 'unsent')
+  return seen.arrived.length > 0 || settled.length < part.length ||
+    outcomes.some(({ status }) => status !== 'unsent')
 }
 
 /** Takes out what must not be sent, by what was seen, or by what the connector knows of its platform. */

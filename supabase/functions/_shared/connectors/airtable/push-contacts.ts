@@ -64,6 +64,12 @@ export const push: Push<Settings, 'contacts'> = {
     max: 20, // each is a condition with all of its text in one address
     call: (contacts, context) => findCall(contacts, context),
     records: (body) => readPath(body, 'records'),
+    next(body, call) {
+      const offset = readPath(body, 'offset')
+      return typeof offset === 'string' && offset !== ''
+        ? { ...call, query: { ...call.query, offset } }
+        : null
+    },
     matches(raw, contact, { settings }) {
       const mapping = mappingOf(settings)
       const fields = readPath(raw, 'fields')

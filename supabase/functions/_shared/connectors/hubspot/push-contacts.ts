@@ -49,6 +49,14 @@ export const push: Push<Record<string, unknown>, 'contacts'> = {
         ? recentWithoutEmail(contacts)
         : readCall(contacts.map((contact) => emailOf(contact)!), { idProperty: 'email' }),
     records: foundIn,
+    next(body, call) {
+      const after = readPath(body, 'paging.next.after')
+      return typeof after === 'string' && after !== ''
+        ? { ...call, json: { ...call.json as object, after } }
+        : null
+    },
+    // a call may take 30 seconds, and its contact be found by a search some seconds later
+    lagSeconds: 60,
     matches(raw, contact) {
       const email = emailOf(contact)
       const held = readPath(raw, 'properties.email')

@@ -15,7 +15,7 @@ import { readPath } from '../vocabulary/read-path.ts'
 import type { IdLookup, RecordContext } from '../vocabulary/stream-definition.ts'
 import { streetOf } from '../vocabulary/street.ts'
 import { timestampText } from '../vocabulary/timestamp.ts'
-import { fieldsOf, recordTypeIs, soqlText } from './read-people.ts'
+import { fieldsOf, recordTypeIs, restCall, soqlText } from './read-people.ts'
 import {
   BATCH,
   resultsOf,
@@ -55,6 +55,7 @@ export const push: Push<Settings, 'contacts'> = {
     max: 50, // a query stands in an address, which holds 16,000 characters
     call: (people, context) => findCall(people, context.settings),
     records: (body) => readPath(body, 'records'),
+    next: restCall,
     matches(raw, person, { settings: { external_id_field } }) {
       if (external_id_field && readPath(raw, external_id_field) === person.record_id) return true
       const email = emailOf(person)

@@ -112,10 +112,22 @@ export function soqlText(value: string): string {
 }
 
 function nextPlace(place: PeoplePlace, body: unknown, settings: Settings): PeoplePlace | null {
-  const url = readPath(body, 'nextRecordsUrl')
-  if (readPath(body, 'done') === false && typeof url === 'string') return { ...place, url }
+  const url = restOf(body)
+  if (url !== null) return { ...place, url }
   if (place.object === 'Contact' && settings.leads) return { ...place, object: 'Lead', url: null }
   return null
+}
+
+/** What a query left out, as Salesforce names it. */
+function restOf(body: unknown): string | null {
+  const url = readPath(body, 'nextRecordsUrl')
+  return readPath(body, 'done') === false && typeof url === 'string' ? url : null
+}
+
+/** The call for what a query left out; null: nothing. */
+export function restCall(body: unknown): PlatformCall | null {
+  const url = restOf(body)
+  return url === null ? null : { path: queryPath(url) }
 }
 
 /** The path comes from outside; only one that goes on with a query is followed, at the org's own host. */

@@ -56,6 +56,10 @@ export type PushFind<Settings = Values, Name extends StreamName = StreamName> = 
   call(records: PushedRecord<Name>[], context: PushContext<Settings>): PlatformCall | null
   /** The raw records it found, as the stream reads them; anything but a list is a bad answer. */
   records(body: unknown): unknown
+  /** The call for those that the answer to `call` left out; null: it was the last. Never asked where it shows all. */
+  next?(body: unknown, call: PlatformCall): PlatformCall | null
+  /** How long one that was made without a key may not show yet; 0 when not said. */
+  lagSeconds?: number
   /** Whether this is the record; the same email, whatever its case, when not said. */
   matches?(raw: unknown, record: PushedRecord<Name>, context: PushContext<Settings>): boolean
 }
@@ -131,6 +135,13 @@ export const isRepeatable = (push: Push, record: PushedRecord, context: PushCont
 /** The address a record is known by; null where it has none. */
 export const emailOf = ({ columns }: Pick<PushedRecord, 'columns'>): string | null =>
   'email' in columns ? emailKey(columns.email) : null
+
+/** Whether a record that may be there already, by a call whose answer was lost, is known by its fields alone. */
+export const isKnownByFields = (
+  push: Push,
+  record: PushedRecord,
+  context: PushContext,
+): boolean => record.uncertain && emailOf(record) === null && !isRepeatable(push, record, context)
 
 /**
  * Records cut into what one call may take. Two new ones with the same email are never in one: platforms refuse the
