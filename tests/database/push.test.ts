@@ -458,6 +458,31 @@ describe('an intent without an outcome', () => {
     }])
   })
 
+  it('is the one before where the next try never left, however often; then the answer to one ends it', async () => {
+    const { account, id, run } = await made({ first_name: 'Ada' })
+    const [first] = await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    const [lost] = (await claimChanges(database, run)).changes
+    await edit(database, account.member, id, { first_name: 'Augusta' })
+
+    const tries = []
+    for (let count = 0; count < 2; count++) {
+      await pushOnce(database, run, { status: 'unsent' })
+      tries.push(...(await claimChanges(database, run)).changes)
+    }
+    await pushOnce(database, run, { status: 'retry', error: refused })
+    await letTimePass(account)
+
+    const question = {
+      uncertain: true,
+      sending: { first_name: 'Ada' },
+      sending_version: first!.version,
+      sending_at: lost!.sending_at,
+      columns: { first_name: 'Augusta' },
+    }
+    expect(tries).toMatchObject([question, question])
+    expect((await claimChanges(database, run)).changes).toMatchObject([{ uncertain: false }])
+  })
+
   it('of a record that was deleted here is looked for, and deleted there where it was made', async () => {
     const { account, id, run } = await made(undefined, { push_deletes: true })
     await settleChanges(database, run, (await claimChanges(database, run)).changes)

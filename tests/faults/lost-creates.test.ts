@@ -173,9 +173,10 @@ describe.each(
   it('is found among its likes: each of them once, whoever says more and whoever says the same', async () => {
     const opened = await open()
     const nobody = { ...ADA, phone: null }
-    await opened.account.add({ ...ADA, phone: '+1 555 0100' }, nobody, nobody)
+    await opened.account.add({ ...ADA, phone: '+1 555 0100' })
+    await opened.account.add(nobody, nobody)
     await loseAnswer(opened)
-    // is asked about last
+    // so it is asked about last, though it was made first
     await opened.account.change({ phone: '+1 555 0100' }, { phone: '+1 555 0101' })
 
     const log = await opened.account.push()

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import { MOST_PAGES } from '../../supabase/functions/_shared/connectors/push-calls.ts'
 import type { Push } from '../../supabase/functions/_shared/connectors/vocabulary/push.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
 import {
@@ -120,6 +121,44 @@ describe('a new record whose answer was lost', () => {
     expect(await sync('push')).toMatchObject({ status: 'success', pushed_count: 1 })
     expect(platform.records.size).toBe(1)
     expect(await refusedOf(id)).toEqual([])
+  })
+})
+
+describe('a new record without a key whose answer was lost', () => {
+  /** It says that there are more, so many times; what it shows is none of ours. */
+  const showing = (pages: number): Partial<Push> => {
+    let shown = 0
+    return {
+      key: null,
+      find: {
+        max: 1,
+        call: ([record]) =>
+          record?.uncertain ? { method: 'POST', path: '/search', json: { emails: [] } } : null,
+        records: (body) => (body as { data: unknown }).data,
+        next: (_body, call) => ++shown < pages ? call : null,
+      },
+    }
+  }
+  const notCarriedOut = {
+    at: 1,
+    kind: 'not carried out',
+    fail: () => new TypeError('fetch failed'),
+  } as const
+
+  it.each([
+    ['is made once it is not among others, as many as are looked through', MOST_PAGES, 1, []],
+    ['waits for a person where there are more', MOST_PAGES + 1, 0, ['push_unconfirmed']],
+  ])('%s', async (_name, pages, made, refusals) => {
+    const { id, platform, sync, insert } = await open(showing(pages))
+    await insert({ email: null, first_name: 'Ada' })
+    platform.setFault(notCarriedOut)
+    await sync('push')
+    platform.setFault(null)
+
+    await sync('push')
+
+    expect(platform.records.size).toBe(made)
+    expect((await refusedOf(id)).map(({ code }) => code)).toEqual(refusals)
   })
 })
 

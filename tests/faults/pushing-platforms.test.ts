@@ -183,6 +183,29 @@ describe('an address changed at Mailchimp, whose id follows it', () => {
     expect(await account.conflicts()).toEqual([])
   })
 
+  it('and changed again is still known when the next try never leaves', async () => {
+    const { simulator, account, row, expected, addresses } = await before()
+    simulator.control.setFault({ kind: 'lost_answer', path, after: 1, times: null })
+    await account.run('push')
+    simulator.control.clearFaults()
+    await account.change({ id: row.id }, { email: 'newer@people.example' })
+    // both looks are answered
+    simulator.control.setFault({ kind: 'retry_after', retry_after: 1, path, after: 2, times: null })
+
+    const unsent = await account.run('push')
+    simulator.control.clearFaults()
+    const log = await account.push()
+
+    expect(unsent).toEqual({ kind: 'released' })
+    expect(log.status).toBe('success')
+    expect(addresses()).toEqual(
+      [...expected.filter((one) => one !== NEW), 'newer@people.example'].sort(),
+    )
+    expect((await account.rows()).map(({ id }) => id)).toContain(row.id)
+    expect(await account.rows()).toHaveLength(3)
+    expect(await account.conflicts()).toEqual([])
+  })
+
   it('is deleted here when the member is really gone', async () => {
     const { simulator, account, row } = await before()
     simulator.control.erase([row.source_id])
