@@ -330,6 +330,34 @@ begin
 end;
 $$;
 
+-- Creates that are on their way, and the records among these that say what they say under the same address, were read since
+-- and are held by nobody: what each of them made, heard of before its own answer.
+create function private.find_answers(settings public.sync_streams, records jsonb)
+returns table (change private.outbound_changes, source_id text)
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query execute format($sql$
+    with under_way as materialized (
+      select change from private.outbound_changes as change
+      where change.integration_id = $1 and change.stream = $2 and change.sending ? 'email'
+        and change.source_id = 'local:' || change.record_id
+    )
+    select distinct on ((change).record_id) change, record ->> 'source_id'
+    from under_way
+    join jsonb_array_elements($3) as record
+      on private.normalize_email(record ->> 'email') = private.normalize_email((change).sending ->> 'email')
+    cross join lateral (select %2$s as theirs from jsonb_populate_record(null::%1$s, record) as page) as page
+    where (record ->> 'last_synced_at')::timestamptz > (change).sending_at
+      and cardinality(private.contradicting((change).sending, page.theirs)) = 0
+      and not exists (select 1 from %1$s as held where held.integration_id = $1 and held.source_id = record ->> 'source_id')
+    order by (change).record_id, record ->> 'source_id'
+    $sql$, private.stream_table(settings.stream), private.document_sql('page', settings.push_columns))
+  using settings.integration_id, settings.stream, find_answers.records;
+end;
+$$;
+
 -- Where versions and deletions from the platform meet what was changed here: decides, and answers the records as they are to be
 -- merged. Only what moves its row forward counts. Where ours outlives a deletion it begins again as a new record, and the
 -- deletion is kept as one of a record never seen. sync_log_id: the run that counts the conflicts.
@@ -340,6 +368,7 @@ set search_path = ''
 as $$
 declare
   settings public.sync_streams;
+  answer record;
   disputed private.disputed_change;
   change private.outbound_changes;
   verdict jsonb;
@@ -350,7 +379,14 @@ begin
   where held.integration_id = settle_changes.integration_id and held.stream = settle_changes.stream;
   perform private.hold_records(private.stream_table(settings.stream), settings.integration_id, array(
     select distinct incoming ->> 'source_id'
-    from jsonb_array_elements(settle_changes.records || settle_changes.deletions) as incoming));
+    from jsonb_array_elements(settle_changes.records || settle_changes.deletions) as incoming),
+    array(select (found.change).record_id from private.find_answers(settings, settle_changes.records) as found));
+  for answer in select * from private.find_answers(settings, settle_changes.records) loop
+    change := answer.change;
+    perform private.count_found(change);
+    perform private.finish_sent_change(settings, change, change.record_id, change.sending_version, answer.source_id, null,
+      change.sending_at, settle_changes.sync_log_id);
+  end loop;
 
   for disputed in select * from private.find_disputed_versions(settings, settle_changes.records) loop
     verdict := private.settle_version(settings, disputed, settle_changes.sync_log_id);

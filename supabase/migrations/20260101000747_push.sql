@@ -143,9 +143,9 @@ end;
 $$;
 grant execute on function public.list_held_records(uuid, uuid, text[]) to service_role;
 
--- Makes way for a record that takes this source_id: a row that holds it already is the same record at the platform, and goes.
--- Answers what was changed in it and has not gone out. Was it made here and sent too, what we say in its place (`ours`) is
--- written down as a conflict between the two. Its callers write as sync.
+-- Makes way for a record that takes this source_id: a row that holds it already is the same record at the platform, and goes,
+-- which is an event where the stream asks for it. Answers what was changed in it and has not gone out. Was it made here and
+-- sent too, what we say in its place (`ours`) is written down as a conflict between the two. Its callers write as sync.
 create function private.fold_record(
   settings public.sync_streams, source_id text, ours private.outbound_changes, sync_log_id uuid
 )
@@ -185,6 +185,12 @@ begin
   end if;
   perform private.drop_changes(settings.integration_id, settings.stream, array[folded_id]);
   execute format('delete from %s where id = $1', synced_table) using folded_id;
+  if settings.record_events <> 'none' and folded.deleted_at is null then
+    perform private.emit_events(settings.organization_id, array[known.record_name || '.deleted'],
+      array[known.record_name || '/' || folded_id], array[jsonb_build_object('stream', settings.stream,
+        'integration_id', settings.integration_id, 'record_id', folded_id, 'source_id', fold_record.source_id)])
+    from private.stream_tables as known where known.stream = settings.stream;
+  end if;
   return case when change.operation = 'update' then private.pick(columns, private.columns_to_write(change, columns)) else '{}'::jsonb end;
 end;
 $$;

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { openTransaction } from '../support/concurrency.ts'
 import { permissionDenied, refusal, useDatabase } from '../support/database.ts'
+import { eventsOf } from '../support/event-catalog.ts'
 import { connectIntegration } from '../support/integrations.ts'
 import {
   type Account,
@@ -328,6 +329,71 @@ describe('a change that was sent', () => {
 
     expect(await contactsOf(database, account)).toMatchObject([{ id, source_id: 'crm-1' }])
     expect(await marksOf(database, account)).toEqual([])
+  })
+
+  /** A webhook's record, read after it was sent. */
+  const echo = (columns: Parameters<typeof contact>[1]) => ({
+    ...contact('crm-1', { phone: null, company: null, ...columns }),
+    last_synced_at: new Date(Date.now() + 1_000).toISOString(),
+  })
+  const named = { email: 'ada@example.com', first_name: 'Ada', last_name: 'Lovelace' }
+  const askForEvents = ({ id }: Account) =>
+    admin`update public.sync_streams set record_events = 'ids' where integration_id = ${id} and stream = 'contacts'`
+  const told = async ({ organizationId }: Account) =>
+    (await eventsOf(database, organizationId)).filter(({ type }) => type.startsWith('contact.'))
+      .map(({ type, subject }) => `${type} ${subject}`)
+
+  it('and came by webhook as it was sent is ours at once: nobody is told of another, and it is counted once', async () => {
+    const { account, id, run } = await made({ ...named, phone: '1' })
+    await askForEvents(account)
+    const sent = await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    await edit(database, account.member, id, { phone: '2' })
+
+    await bring(database, account, echo({ ...named, email: 'Ada@Example.com', phone: '1' }))
+    const before = await contactsOf(database, account)
+    await finishChanges(database, run, sent, { status: 'sent', source_id: 'crm-1' })
+
+    expect(before).toMatchObject([{ id, source_id: 'crm-1', phone: '2' }])
+    expect(await contactsOf(database, account)).toEqual(before)
+    expect((await told(account)).filter((line) => !line.endsWith(`updated contact/${id}`)))
+      .toEqual([])
+    expect(await readLog(database, run.sync_log_id)).toMatchObject({ pushed_count: 1 })
+    expect((await claimChanges(database, run)).changes).toMatchObject([
+      { operation: 'update', source_id: 'crm-1', changed: ['phone'], uncertain: false },
+    ])
+    expect(await conflictsOf(database, account)).toEqual([])
+  })
+
+  it.each([
+    ['as the platform writes it', { ...named, phone: '+1 1' }],
+    ['without an address', { ...named, email: null, phone: '1' }],
+  ])('and came by webhook, %s, is told to be there and to be gone', async (_, columns) => {
+    const { account, id, run } = await made({ ...named, phone: '1' })
+    await askForEvents(account)
+    const sent = await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    const rows = await bring(database, account, echo(columns))
+    const other = rows.find(({ source_id }) => source_id === 'crm-1')!
+
+    await finishChanges(database, run, sent, { status: 'sent', source_id: 'crm-1' })
+
+    expect(other.id).not.toBe(id)
+    expect(await contactsOf(database, account)).toMatchObject([{ id, source_id: 'crm-1' }])
+    expect(await told(account)).toEqual([
+      `contact.created contact/${other.id}`,
+      `contact.deleted contact/${other.id}`,
+    ])
+  })
+
+  it('is not taken for what was there under its address: what we say stays to be known', async () => {
+    const { account, id, run } = await made({ ...named, phone: '1' })
+    await settleChanges(database, run, (await claimChanges(database, run)).changes)
+
+    await bring(database, account, echo({ ...named, phone: 'theirs' }))
+
+    expect(await contactNamed(database, id)).toMatchObject({ phone: '1' })
+    expect((await claimChanges(database, run)).changes).toMatchObject([
+      { record_id: id, operation: 'create', uncertain: true },
+    ])
   })
 
   it('and came by webhook, where somebody changed it before its answer, still has that to send', async () => {
