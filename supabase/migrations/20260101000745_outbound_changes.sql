@@ -554,14 +554,16 @@ begin
 end;
 $$;
 
--- Tries again what the platform refused, but for what is being changed, which is tried again anyway.
+-- Tries again what the platform refused, but for what is being changed, which is tried again anyway. Whoever asks for it has
+-- looked what is there: what was sent before is no question any more.
 create function private.retry_refused_changes(integration_id uuid, stream text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  update private.outbound_changes as retried set refused = false, attempt_count = 0, run_at = now()
+  update private.outbound_changes as retried set refused = false, attempt_count = 0, run_at = now(),
+    sending = null, sending_version = null, sending_at = null
   where retried.integration_id = retry_refused_changes.integration_id and retried.stream = retry_refused_changes.stream
     and retried.record_id = any (array(
       select change.record_id from private.outbound_changes as change

@@ -168,7 +168,8 @@ $$;
 -- source_id, source_updated_at, answered_at, error: { code, message } }], with status
 --   * sent: the platform has it, under source_id where it said one
 --   * deleted: it is gone there
---   * refused: never in this form; kept in sync_errors
+--   * refused: never in this form; kept in sync_errors. As push_unconfirmed it was not sent, since what was sent before it is
+--     not known; that stays so until somebody asks for a push by hand
 --   * retry: not now; tried again after the stream's pauses, then refused
 --   * unsent: it never left; what was sent before it, and nobody knows of, is as it was
 -- A change that was made while it was sent stays to be sent. Counts each outcome once, also when it is told again.
@@ -213,12 +214,13 @@ begin
       perform private.finish_deleted_change(settings, change, outcome.record_id, outcome.answered_at);
     elsif change.sending_version = outcome.version then
       update private.outbound_changes as held set
-        sending = case when outcome.status = 'unsent' then held.earlier -> 'sending' end,
-        sending_version = case when outcome.status = 'unsent' then (held.earlier ->> 'sending_version')::bigint end,
-        sending_at = case when outcome.status = 'unsent' then (held.earlier ->> 'sending_at')::timestamptz end,
-        earlier = null,
+        sending = before.intent -> 'sending', sending_version = (before.intent ->> 'sending_version')::bigint,
+        sending_at = (before.intent ->> 'sending_at')::timestamptz, earlier = null,
         attempt_count = held.attempt_count + case when outcome.status = 'retry' and held.version = outcome.version then 1 else 0 end,
         last_error = coalesce(outcome.error, held.last_error)
+      -- what says nothing of the call before leaves that one's question open
+      from (select case when outcome.status = 'unsent' or outcome.error ->> 'code' = 'push_unconfirmed' then change.earlier end as intent)
+        as before
       where held.integration_id = run.integration_id and held.stream = run.stream and held.record_id = outcome.record_id;
       -- refused or not, what was changed meanwhile is tried at once
       if change.version = outcome.version and outcome.status = 'retry'

@@ -549,6 +549,24 @@ describe('an intent without an outcome', () => {
     expect((await claimChanges(database, run)).changes).toMatchObject([{ uncertain: false }])
   })
 
+  it('that only a person can settle outlives an edit, which does not send it twice; a push by hand sends it', async () => {
+    const { account, id, run } = await made({ first_name: 'Ada' })
+    const unconfirmed = { code: 'push_unconfirmed', message: 'Look.' }
+    const refuse = () => pushOnce(database, run, { status: 'refused', error: unconfirmed })
+    await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    await refuse()
+    await edit(database, account.member, id, { first_name: 'Augusta' })
+
+    const afterEdit = await claimChanges(database, run)
+    await refuse()
+    await finishRun(database, run)
+    const log = await startSync(database, account.id, { stream: 'contacts', mode: 'push' })
+    const byHand = await claimChanges(database, (await claimRun(database, log.id))!)
+
+    expect(afterEdit.changes).toMatchObject([{ uncertain: true, sending: { first_name: 'Ada' } }])
+    expect(byHand.changes).toMatchObject([{ uncertain: false, columns: { first_name: 'Augusta' } }])
+  })
+
   it('of a record that was deleted here is looked for, and deleted there where it was made', async () => {
     const { account, id, run } = await made(undefined, { push_deletes: true })
     await settleChanges(database, run, (await claimChanges(database, run)).changes)
