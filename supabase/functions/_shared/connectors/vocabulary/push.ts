@@ -56,9 +56,9 @@ export type PushFind<Settings = Values, Name extends StreamName = StreamName> = 
   call(records: PushedRecord<Name>[], context: PushContext<Settings>): PlatformCall | null
   /** The raw records it found, as the stream reads them; anything but a list is a bad answer. */
   records(body: unknown): unknown
-  /** The call for those that the answer to `call` left out; null: it was the last. Never asked where it shows all. */
+  /** The call for what the answer to `call` left out; null: nothing. Left out where one answer shows all. */
   next?(body: unknown, call: PlatformCall): PlatformCall | null
-  /** How long one that was made without a key may not show yet; 0 when not said. */
+  /** For how long what was sent without a key may be there and not show; 0 when not said. */
   lagSeconds?: number
   /** Whether this is the record; the same email, whatever its case, when not said. */
   matches?(raw: unknown, record: PushedRecord<Name>, context: PushContext<Settings>): boolean
