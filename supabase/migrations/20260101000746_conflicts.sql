@@ -330,10 +330,15 @@ begin
 end;
 $$;
 
+create type private.answered_change as (
+  change private.outbound_changes,
+  source_id text -- what it made
+);
+
 -- Creates that are on their way, and the records among these that say what they say under the same address, were read since
 -- and are held by nobody: what each of them made, heard of before its own answer.
 create function private.find_answers(settings public.sync_streams, records jsonb)
-returns table (change private.outbound_changes, source_id text)
+returns setof private.answered_change
 language plpgsql
 set search_path = ''
 as $$
@@ -368,7 +373,7 @@ set search_path = ''
 as $$
 declare
   settings public.sync_streams;
-  answer record;
+  answer private.answered_change;
   disputed private.disputed_change;
   change private.outbound_changes;
   verdict jsonb;

@@ -129,7 +129,7 @@ as $$
 declare
   forgotten_count int := 0;
   part_count int;
-  reached timestamptz := '-infinity'; -- the next part does not pass over what this one has left dead in the index
+  reached timestamptz := timestamptz '-infinity'; -- the next part does not pass over what this one has left dead in the index
 begin
   loop
     with old as (
@@ -143,7 +143,7 @@ begin
       where key.receiver = old.receiver and key.dedupe_key = old.dedupe_key
       returning key.received_at
     )
-    select count(*), coalesce(max(forgotten.received_at), reached) into part_count, reached from forgotten;
+    select count(*)::int, coalesce(max(forgotten.received_at), reached) into part_count, reached from forgotten;
     forgotten_count := forgotten_count + part_count;
     exit when part_count < part or clock_timestamp() >= now() + within;
   end loop;
