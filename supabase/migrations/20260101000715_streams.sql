@@ -2,8 +2,8 @@
 
 -- The shape, for `like`; it holds no rows itself. A row is a merge of three facts, each of which only
 -- moves forward, so that pages and webhooks may arrive in any order:
---   * the newest version read: ordered by (source_updated_at, last_synced_at), where a time more than
---     10 s ahead of our reading counts as our reading, or one wrong clock would freeze the row; equals by (source_updated_at
+--   * the newest version read: ordered by (source_updated_at, last_synced_at), where no time counts as
+--     more than 10 s after our reading, or one wrong clock would freeze the row; equals by (source_updated_at
 --     as given, content_hash)
 --   * source_deleted_at: when the platform says it was deleted
 --   * absent_at: when a complete read no longer found it

@@ -67,7 +67,7 @@ end;
 $$;
 
 -- By what versions are ordered: what the platform changed last, then what was read last. Its clock may be a little ahead of
--- ours; a time beyond that counts as our reading. Made of `alias`, for a query.
+-- ours; no time counts as more than 10 s after our reading. Made of `alias`, for a query.
 create function private.version_order_sql(alias text)
 returns text
 language sql
@@ -75,7 +75,7 @@ immutable
 set search_path = ''
 as $$
   select format(
-    '(case when %1$s.source_updated_at <= %1$s.last_synced_at + interval ''10 seconds'' then %1$s.source_updated_at else %1$s.last_synced_at end, %1$s.last_synced_at, coalesce(%1$s.source_updated_at, ''-infinity''), %1$s.content_hash)',
+    '(case when %1$s.source_updated_at is null then %1$s.last_synced_at else least(%1$s.source_updated_at, %1$s.last_synced_at + interval ''10 seconds'') end, %1$s.last_synced_at, coalesce(%1$s.source_updated_at, ''-infinity''), %1$s.content_hash)',
     version_order_sql.alias);
 $$;
 

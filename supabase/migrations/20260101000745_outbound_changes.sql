@@ -31,6 +31,7 @@ create table private.outbound_changes (
 );
 create index outbound_changes_run_at_idx on private.outbound_changes (integration_id, stream, run_at, version)
   where fits and not refused;
+create index outbound_changes_sending_idx on private.outbound_changes (integration_id, stream) where sending is not null;
 create index outbound_changes_filter_hash_idx on private.outbound_changes (integration_id, stream, filter_hash);
 alter table private.outbound_changes enable row level security;
 

@@ -346,7 +346,7 @@ begin
   return query execute format($sql$
     with under_way as materialized (
       select change from private.outbound_changes as change
-      where change.integration_id = $1 and change.stream = $2 and change.sending ? 'email'
+      where change.integration_id = $1 and change.stream = $2 and change.sending is not null and change.sending ? 'email'
         and change.source_id = 'local:' || change.record_id
     )
     select distinct on ((change).record_id) change, record ->> 'source_id'
@@ -374,6 +374,7 @@ as $$
 declare
   settings public.sync_streams;
   answer private.answered_change;
+  answered_ids text[] := array[]::text[];
   disputed private.disputed_change;
   change private.outbound_changes;
   verdict jsonb;
@@ -387,6 +388,9 @@ begin
     from jsonb_array_elements(settle_changes.records || settle_changes.deletions) as incoming),
     array(select (found.change).record_id from private.find_answers(settings, settle_changes.records) as found));
   for answer in select * from private.find_answers(settings, settle_changes.records) loop
+    -- of two rows with one address the other is linked by the look before it is sent
+    continue when answer.source_id = any (answered_ids);
+    answered_ids := array_append(answered_ids, answer.source_id);
     change := answer.change;
     perform private.count_found(change);
     perform private.finish_sent_change(settings, change, change.record_id, change.sending_version, answer.source_id, null,

@@ -213,6 +213,7 @@ declare
   their_side jsonb;
   agreed jsonb;
   conflicting text[];
+  written text[]; -- what they have of what we sent, in whatever form they write it
 begin
   select * into change from private.outbound_changes as pending
   where pending.integration_id = settings.integration_id and pending.stream = settings.stream and pending.record_id = link_record.record_id;
@@ -238,10 +239,14 @@ begin
   end if;
   their_side := theirs || private.fold_record(settings, link_record.incoming ->> 'source_id', null, link_record.sync_log_id);
 
+  written := array(
+    select sent.name from jsonb_object_keys(coalesce(change.sending, '{}')) as sent (name)
+    where sent.name <> all (private.contradicting(change.sending, theirs)));
   agreed := (
     select jsonb_object_agg(side.key, case
       -- we have written that ourselves: what was edited since is ours
-      when change.sending -> side.key = theirs -> side.key then side.value
+      when side.key = any (written) then
+        case when side.value is distinct from change.sending -> side.key then side.value else their_side -> side.key end
       when side.value in ('null', '[]', '""') then their_side -> side.key
       -- one address, however it is written
       when side.key = 'email' and private.normalize_email(side.value #>> '{}') = private.normalize_email(their_side ->> side.key)
@@ -252,7 +257,7 @@ begin
   if change.operation = 'create' then
     conflicting := array(
       select name from unnest(private.differing(agreed, their_side)) as name
-      where their_side -> name not in ('null', '[]', '""') and change.sending -> name is distinct from theirs -> name);
+      where their_side -> name not in ('null', '[]', '""') and name <> all (written));
     disputed.change := change;
     disputed.mine := mine;
     disputed.theirs := their_side;

@@ -165,7 +165,7 @@ grant execute on function public.claim_webhook_deliveries(uuid, int, int, int, b
 
 -- Rings for one more worker beside those that are awake, unless p_at_most have deliveries already or there is nothing that
 -- another could take now. p_as_successor: the calling one leaves, and with it what keeps an endpoint at its bounds. Then only
--- those that have just claimed count: the others have left, and wait for calls that hang.
+-- those that have just claimed count: the others have left, or have their hands full, and wait for slow calls.
 create function public.ring_delivery_worker(p_at_most int, p_as_successor boolean default false)
 returns void
 language plpgsql

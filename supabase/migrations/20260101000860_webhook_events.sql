@@ -88,7 +88,7 @@ as $$
 begin
   delete from private.webhook_event_keys as key
   where key.receiver = any (array(
-    select distinct event.integration_id::text from public.webhook_events as event where event.organization_id = old.id));
+    select distinct coalesce(event.integration_id, event.app_instance_id)::text from public.webhook_events as event where event.organization_id = old.id));
   delete from public.webhook_events as event where event.organization_id = old.id;
   return null;
 end;
@@ -119,8 +119,8 @@ create index webhook_event_keys_received_at_idx on private.webhook_event_keys (r
 create index webhook_event_keys_held_idx on private.webhook_event_keys (integration_id) where run_at = 'infinity';
 alter table private.webhook_event_keys enable row level security;
 
--- Forgets keys of webhooks that are gone, in parts, until none is left or the time is over: as many as come, however many
--- those are, and never a transaction of hours. Returns how many.
+-- Forgets keys of webhooks that are gone, in parts, until none is left or the time is over: no transaction of hours, and
+-- what is left then the next one takes. Returns how many.
 create function private.forget_webhook_event_keys(within interval default '30 seconds', part int default 20000)
 returns int
 language plpgsql

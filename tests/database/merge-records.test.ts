@@ -63,7 +63,7 @@ async function rowAfter(sql: TransactionSql, pages: Fact[][]): Promise<Record<st
 
 /**
  * The newest version and whether it is deleted, by the rule: a time ahead of our reading counts as our reading, and where
- * versions are compared one that is far ahead.
+ * versions are compared as 10 s after it at most.
  */
 function expectedOf(facts: Fact[]): Record<string, unknown> {
   const latest = (kind: 'deleted' | 'absent') =>
@@ -88,14 +88,11 @@ function expectedOf(facts: Fact[]): Record<string, unknown> {
   }
 
   function orderOf(
-    { since, syncedAt, updatedAt, content }: typeof facts[number] & {
-      since: string
-      kind: 'version'
-    },
+    { syncedAt, updatedAt, content }: typeof facts[number] & { kind: 'version' },
   ) {
-    const isNear = updatedAt !== null &&
-      Date.parse(updatedAt) <= Date.parse(syncedAt) + 10_000
-    return [isNear ? updatedAt : since, syncedAt, updatedAt ?? '', content].join()
+    const latest = new Date(Date.parse(syncedAt) + 10_000).toISOString()
+    const order = updatedAt === null ? syncedAt : earlier(updatedAt, latest)
+    return [order, syncedAt, updatedAt ?? '', content].join()
   }
 }
 

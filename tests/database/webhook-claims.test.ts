@@ -504,12 +504,16 @@ describe('an endpoint that has all the calls it may have at once', () => {
     const endpoint = await register({ max_concurrency: 100 })
     await emitMany(endpoint, 9)
     for (let worker = 0; worker < 4; worker++) await claim(database, { limit: 2 })
-    const whileTheyClaim = await rings(true)
-    await owner`
-      update private.webhook_queue set leased_at = leased_at - interval '2 seconds'
-      where endpoint_id = ${endpoint.id} and lease_token is not null`
+    const claimedSecondsAgo = (seconds: number) =>
+      owner`
+        update private.webhook_queue
+        set leased_at = clock_timestamp() - ${seconds} * interval '1 second',
+          run_at = clock_timestamp() + interval '1 minute'
+        where endpoint_id = ${endpoint.id} and lease_token is not null`
 
-    expect(whileTheyClaim).toBe(false)
+    await claimedSecondsAgo(-1)
+    expect(await rings(true)).toBe(false)
+    await claimedSecondsAgo(2)
     expect([await rings(true), await rings(false)]).toEqual([true, false])
   })
 

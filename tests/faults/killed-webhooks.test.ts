@@ -221,14 +221,18 @@ describe('the worker is killed', () => {
 describe('Postgres is restarted', () => {
   it('while webhooks come: the door says later, and each is there once', async () => {
     let restarting: Promise<void> | undefined
+    let isBack = false
+    let takenSince = 0
 
     const again = await deliverAll(COUNT, (done) => {
-      if (done === 50) restarting = stack.postgres.restart()
+      if (done === 50) restarting = stack.postgres.restart().then(() => void (isBack = true))
+      if (isBack) takenSince++
     })
     await restarting
     await letTimePass()
 
     console.log(`${COUNT} webhooks, ${again} had to be sent again`)
+    expect(takenSince).toBeGreaterThan(0) // it was down in the middle of them
     expect(refusals.filter((status) => status !== 503)).toEqual([])
     await expect.poll(outcome, { timeout: 60_000 * LONGER, interval: 500 }).toEqual(complete(COUNT))
   })

@@ -145,14 +145,14 @@ function isNewer(row: RecordRow, than: RecordRow): boolean {
   return first === -1 || ours[first]! > theirs[first]!
 }
 
-/** The platform's clock may be ahead of ours by this much; a time beyond that counts as our reading. */
+/** The platform's clock may be ahead of ours: no time counts as more than this after our reading. */
 const MOST_AHEAD_MS = 10_000
 
 function orderOf({ source_updated_at, last_synced_at }: RecordRow): number[] {
   const readAt = Date.parse(last_synced_at)
   const updatedAt = source_updated_at === null ? -Infinity : Date.parse(source_updated_at)
-  const isPlausible = source_updated_at !== null && updatedAt <= readAt + MOST_AHEAD_MS
-  return [isPlausible ? updatedAt : readAt, readAt, updatedAt]
+  const order = source_updated_at === null ? readAt : Math.min(updatedAt, readAt + MOST_AHEAD_MS)
+  return [order, readAt, updatedAt]
 }
 
 const earlier = (a: string, b: string) => Date.parse(a) <= Date.parse(b) ? a : b

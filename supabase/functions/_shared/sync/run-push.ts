@@ -72,15 +72,16 @@ async function pushPart(job: PushJob, part: OutboundChange[], seen: Seen): Promi
   const wasLookedFor = part[0]?.operation === 'create'
   if (seen.arrived.length > 0) await finishChanges(db, run, seen.arrived)
   const settled = await settleChanges(db, run, part, seen)
-  const [outcomes, able] = judge(job, settled, seen)
+  const [refused, able] = judge(job, settled, seen)
+  // before anything is sent: should we die while we send, what is asked about them is still there
+  if (refused.length > 0) await finishChanges(db, run, refused)
   // gone from the platform just now, so it has to be made again: nobody has looked for it yet
   const unseen = able.filter(({ operation }) => operation === 'create' && !wasLookedFor)
-  outcomes.push(...unseen.map(unsent))
   const sent = await sendChanges(job, able.filter((change) => !unseen.includes(change)))
-  outcomes.push(...sent.outcomes)
+  const outcomes = [...unseen.map(unsent), ...sent.outcomes]
   if (outcomes.length > 0) await finishChanges(db, run, outcomes)
   if (sent.failure !== undefined) throw sent.failure
-  return seen.arrived.length > 0 || settled.length < part.length ||
+  return seen.arrived.length > 0 || settled.length < part.length || refused.length > 0 ||
     outcomes.some(({ status }) => status !== 'unsent')
 }
 

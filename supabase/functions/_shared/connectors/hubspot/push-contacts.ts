@@ -146,7 +146,8 @@ function recentWithoutEmail(contacts: Contact[]): PlatformCall | null {
           { propertyName: 'email', operator: 'NOT_HAS_PROPERTY' },
         ],
       }],
-      sorts: [{ propertyName: 'createdate', direction: 'ASCENDING' }],
+      // ours are among the last that were made: nothing is sent between a lost answer and the look
+      sorts: [{ propertyName: 'createdate', direction: 'DESCENDING' }],
       properties: PROPERTIES,
       limit: MOST_FOUND,
     },
