@@ -231,6 +231,15 @@ describe('a version', () => {
     expect(row).toMatchObject({ name: 'Product new' })
   })
 
+  it('read later and changed later wins, where a clock seconds ahead passes the bound between the two', async () => {
+    const row = await after([
+      [version('old', '2026-01-02T00:00:15Z', '2026-01-02T00:00:06Z')],
+      [version('new', '2026-01-02T00:00:22Z', '2026-01-02T00:00:07.500Z')],
+    ])
+
+    expect(row).toMatchObject({ name: 'Product new' })
+  })
+
   it("on the same page as another, both ahead of our reading, wins by the platform's time", async () => {
     const [hourAhead, twoAhead] = ['2026-01-02T01:00:00Z', '2026-01-02T02:00:00Z']
 

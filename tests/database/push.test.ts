@@ -859,6 +859,29 @@ describe('a record that each side made', () => {
     ])
   })
 
+  it('and written there in a form of its own is our own all the same: what was edited since is sent', async () => {
+    const start = await made({ email: 'ada@example.com', company: ' Old ' })
+    await settleChanges(database, start.run, (await claimChanges(database, start.run)).changes)
+    await edit(database, start.account.member, start.id, { company: 'New' })
+
+    await link(start, theirs({ company: 'Old' }))
+
+    expect(await conflictsOf(database, start.account)).toEqual([])
+    expect((await claimChanges(database, start.run)).changes).toMatchObject([
+      { operation: 'update', changed: ['company'], columns: { company: 'New' } },
+    ])
+  })
+
+  it('and written there in a form of its own is not sent again', async () => {
+    const start = await made({ email: 'ada@example.com', company: ' Old ' })
+    await settleChanges(database, start.run, (await claimChanges(database, start.run)).changes)
+
+    await link(start, theirs({ company: 'Old' }))
+
+    expect(await conflictsOf(database, start.account)).toEqual([])
+    expect((await claimChanges(database, start.run)).changes).toEqual([])
+  })
+
   it('is linked once, however often that is told', async () => {
     const start = await made({ email: 'ada@example.com', company: 'Acme' })
     const { changes } = await claimChanges(database, start.run)
