@@ -564,7 +564,7 @@ set search_path = ''
 as $$
 begin
   update private.outbound_changes as retried set refused = false, attempt_count = 0, run_at = now(),
-    sending = null, sending_version = null, sending_at = null
+    sending = null, sending_version = null, sending_at = null, earlier = null
   where retried.integration_id = retry_refused_changes.integration_id and retried.stream = retry_refused_changes.stream
     and retried.record_id = any (array(
       select change.record_id from private.outbound_changes as change
