@@ -187,7 +187,7 @@ describe('a platform that is down when an account is disconnected', () => {
   it('is asked again after growing pauses, the last time before the credentials go', async () => {
     const account = await left()
     const { id } = account
-    expect(await engine.dueIn(id)).toBeLessThan(181) // once the lease of whoever disconnected has ended
+    expect(await engine.dueIn(id)).toBeLessThanOrEqual(0)
     const pauses: number[] = []
 
     for (let tries = 0; tries < 3; tries++) {
@@ -200,6 +200,20 @@ describe('a platform that is down when an account is disconnected', () => {
     pauses.push(Math.round(await engine.dueIn(id) / 60))
 
     expect(pauses).toEqual([1, 5, 15, 10])
+  })
+
+  it('is asked again at once by whoever disconnects again, and later after the next longer pause', async () => {
+    const [answered, silent] = [await left(), await left()]
+    await comeBack(answered)
+
+    await disconnect(answered)
+    await lookAgain(silent)
+    await owner`delete from private.request_budgets`
+    await disconnect(silent)
+
+    expect(answered.simulator.webhooks).toEqual([])
+    expect(await secretsOf(answered)).toBe(0)
+    expect(Math.round(await engine.dueIn(silent.id) / 60)).toBe(5)
   })
 
   it('and never comes back has the secrets deleted at the end all the same, and the log says so', async () => {
@@ -235,8 +249,6 @@ describe('a platform that is down when an account is disconnected', () => {
     goDown(now)
 
     for (const account of [now, later]) {
-      // whoever disconnected has gone
-      await owner`update private.webhook_subscription_runs set run_at = now() where integration_id = ${account.id}`
       const done = await disconnect(account, { delete_credentials_at_once: true })
       expect(done.credentials_kept_until).toBeNull()
       expect(await secretsOf(account)).toBe(0)
@@ -253,7 +265,6 @@ describe('a platform that is down when an account is disconnected', () => {
   it('keeps the credentials no longer when somebody disconnects again', async () => {
     const account = await left()
     await endIn(account.id, 60)
-    await owner`update private.webhook_subscription_runs set run_at = now() where integration_id = ${account.id}`
 
     const { credentials_kept_until } = await disconnect(account)
 

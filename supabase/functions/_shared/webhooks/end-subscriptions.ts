@@ -1,4 +1,5 @@
 // Ends what is subscribed for an account: when it is disconnected, and afterwards where the platform did not answer then.
+import { describeFailure } from '../integrations/describe-failure.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
 import { revokeGrant } from '../integrations/revoke-grant.ts'
 import { AppError } from '../platform/errors.ts'
@@ -22,14 +23,34 @@ export async function endSubscriptions(
   open: OpenIntegration,
 ): Promise<'ended' | 'unanswered' | 'refused' | null> {
   const { id } = open.integration
+  let claimed: ClaimedSubscriptions | null = null
   try {
-    const claimed = await claimOf(outside, id)
+    claimed = await claimOf(outside, id)
     if (claimed === null) return null
     await withinTime(outside, claimed, open, WITHIN_MS, endSubscriptionsOf)
     return 'ended'
   } catch (error) {
     outside.log.warn('webhooks could not be unsubscribed', { integration_id: id, error })
-    return isForGood(error) ? 'refused' : 'unanswered'
+    if (isForGood(error)) return 'refused'
+    if (claimed !== null) await giveBack(outside, claimed, open, error)
+    return 'unanswered'
+  }
+}
+
+/** So that nobody waits for the lease's end to try again. */
+async function giveBack(
+  outside: Outside,
+  claimed: ClaimedSubscriptions,
+  { integration }: OpenIntegration,
+  error: unknown,
+): Promise<void> {
+  const told = describeFailure(error, integration, 'sync')
+  const failures = claimed.subscriptions.map(({ name }) => ({ name, error: told }))
+  try {
+    await subscriptionLease(outside.db, claimed).finish(failures)
+  } catch (error) {
+    // it ends by itself
+    outside.log.warn('a lease was not given back', { integration_id: integration.id, error })
   }
 }
 
