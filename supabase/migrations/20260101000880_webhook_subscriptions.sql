@@ -304,8 +304,8 @@ $$;
 grant execute on function public.forget_webhook_subscription(uuid, uuid, text) to service_role;
 
 -- Gives the lease back. p_failures: [{ name, error: { code, message, next } }] of those that are not as they should be; what
--- only the owner can mend is tried again once a day, or when something of the integration changes; the last try with kept
--- credentials comes in time before they are deleted.
+-- only the owner can mend is tried again once a day, or when something of the integration changes. With kept credentials each
+-- failure pauses as any other, and the last try comes in time before they are deleted.
 create function public.finish_webhook_subscriptions(
   p_integration_id uuid, p_lease_token uuid, p_failures jsonb default '[]', p_next_seconds int default 3600, p_pause_ms int default 0
 )
@@ -341,7 +341,7 @@ begin
     run_at = least(integration.credentials_kept_until - interval '10 minutes', case
       when run.asked_at > run.claimed_at then now()
       when p_failures = '[]' then now() + make_interval(secs => p_next_seconds)
-      when is_owners then now() + interval '1 day'
+      when is_owners and integration.credentials_kept_until is null then now() + interval '1 day'
       else now() + greatest(private.failure_pause(run.failure_count + 1), make_interval(secs => p_pause_ms / 1000.0))
     end)
   where run.integration_id = p_integration_id;

@@ -303,6 +303,48 @@ describe('a platform that is down when an account is disconnected', () => {
     expect(await secretsOf(account)).toBe(0)
   })
 
+  it.each([403, 404])('and answers %i, as a gateway may, is asked again after a pause', async (status) => {
+    const account = await subscribed()
+    account.simulator.control.setFault({ kind: 'status', status, times: null })
+
+    const { credentials_kept_until } = await disconnect(account)
+    await lookAgain(account)
+    const pause = Math.round(await engine.dueIn(account.id) / 60)
+    await comeBack(account)
+    await lookAgain(account)
+
+    expect(credentials_kept_until).not.toBeNull()
+    expect(pause).toBe(1)
+    expect(account.simulator.webhooks).toEqual([])
+  })
+
+  it('and does not remove one of two has the other removed all the same', async () => {
+    const account = await subscribed()
+    const { simulator, platform, id } = account
+    simulator.webhooks.push({ ...simulator.webhooks[0]!, id: 'we_another' })
+    let first: string | null = null
+    const refusing = outside(platform, {
+      clock: impatient,
+      fetch(input, init) {
+        if (init?.method !== 'DELETE') return fetch(input, init)
+        first ??= String(input)
+        return String(input) === first
+          ? Promise.resolve(new Response(null, { status: 503 }))
+          : fetch(input, init)
+      },
+    })
+
+    const { credentials_kept_until } = await disconnectIntegration(
+      refusing,
+      { integration_id: id },
+      null,
+    )
+
+    expect(credentials_kept_until).not.toBeNull()
+    expect(simulator.webhooks).toHaveLength(1)
+    expect(first).toContain(simulator.webhooks[0]!.id)
+  })
+
   it('is left alone while a worker is at it, whose endpoint goes too', async () => {
     const { simulator, platform } = await stripeAccount()
     const id = await connect(team.organizationId, platform)

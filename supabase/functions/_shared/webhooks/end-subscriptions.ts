@@ -78,8 +78,10 @@ export async function endKeptSubscriptions(
   await subscriptionLease(outside.db, claimed).end(unsubscribed, revoked)
 }
 
-/** What only its owner could mend, who has left. */
-const isForGood = (error: unknown) => error instanceof AppError && error.next === 'owner'
+/** It refuses our credentials, and nobody gives us others. A 403 or 404 may come from a gateway of one that recovers. */
+const isForGood = (error: unknown) =>
+  error instanceof AppError &&
+  ['provider_unauthorized', 'invalid_credentials', 'reconnect_required'].includes(error.code)
 
 async function claimOf(
   { db, clock }: Outside,

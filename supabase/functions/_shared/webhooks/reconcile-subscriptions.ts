@@ -213,10 +213,14 @@ const DOOR_LOOKS_AGAIN_MS = 1_200
 /**
  * Before the account is forgotten: ends whatever leads to it, since nothing that it sends would be believed.
  *
- * @throws what the calls throw
+ * @throws what the calls throw, once each was made
  */
 export async function endSubscriptionsOf({ calls }: Pick<ReconcileParts, 'calls'>): Promise<void> {
-  for (const { id } of await calls.listOurs()) await calls.remove(id)
+  const errors: unknown[] = []
+  for (const { id } of await calls.listOurs()) {
+    await calls.remove(id).catch((error: unknown) => errors.push(error))
+  }
+  if (errors.length > 0) throw errors[0]
 }
 
 /** Half of its life is left for whatever may go wrong. */
