@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { disconnectIntegration } from '../../supabase/functions/_shared/integrations/disconnect-integration.ts'
 import { type Clock, systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { useFunctions } from '../support/functions.ts'
+import { keepGrant } from '../support/integrations.ts'
 import { createTeam, type Team } from '../support/people.ts'
 import { stripeAccount, subscribedAccount } from '../support/subscribed-account.ts'
 import { useSubscribingEngine } from '../support/subscriptions.ts'
@@ -124,6 +125,29 @@ describe('disconnecting', () => {
 
     expect(simulator.requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
     expect(simulator.webhooks).toEqual([])
+  })
+
+  it('revokes the sign-in by which its owner connected again meanwhile', async () => {
+    const account = await subscribed()
+    const { id, platform } = account
+    let isAgain = false
+    const racing = outside(platform, {
+      async fetch(input, init) {
+        if (!isAgain) {
+          isAgain = true
+          await connectAgain(account)
+          await keepGrant(database, id)
+        }
+        return await fetch(input, init)
+      },
+    })
+
+    await disconnectIntegration(racing, { integration_id: id }, null)
+
+    // Stripe has nothing to revoke it with, but it was not passed over
+    expect(await activity(id, 'disconnected')).toMatchObject([
+      { detail: { unsubscribed: true, revoked: false } },
+    ])
   })
 
   it('asks the platform nothing where nothing was ever subscribed', async () => {

@@ -21,15 +21,16 @@ export async function disconnectIntegration(
   input: z.output<typeof disconnectContract.request>,
   actorId: string | null,
 ): Promise<Integration> {
-  const open = await readIntegration(outside.db, input.integration_id, { toUnsubscribe: true })
+  const read = () => readIntegration(outside.db, input.integration_id, { toUnsubscribe: true })
   // first: without a grant nobody could
-  const outcome = await endSubscriptions(outside, open)
+  const outcome = await endSubscriptions(outside, await read())
   const isKept = outcome === 'unanswered' && !input.delete_credentials_at_once
   return await outside.db.call<Integration>('disconnect_integration', {
     p_integration_id: input.integration_id,
     p_delete_data: input.delete_data ?? false,
     p_actor_id: actorId,
-    p_revoked: isKept ? null : await revokeGrant(outside, open),
+    // its owner may have signed in again meanwhile: that goes, too
+    p_revoked: isKept ? null : await revokeGrant(outside, await read()),
     p_unsubscribed: outcome === null ? null : outcome === 'ended',
     p_keep_credentials: isKept,
   })
