@@ -329,6 +329,45 @@ describe('a kept webhook', () => {
     expect([asOfThen, await verify(kept)]).toEqual(['verified', 'timestamp_out_of_tolerance'])
   })
 
+  it.each<[SenderName, string]>([
+    ['stripe', '{"id":"evt_1","object":"event"}'],
+    // our app's secret is known still, but signed nothing of it
+    ['hubspot', hubspotBody('7')],
+  ])('of %s whose account was disconnected has no secret any more', async (name, body) => {
+    const kept = await own(name, body)()
+    const [integration_id] = Object.values(kept.sender)
+
+    const before = await verify(kept)
+    await database.call('service_role', 'disconnect_integration', {
+      p_integration_id: integration_id,
+    })
+
+    expect([before, await verify(kept)]).toEqual(['verified', 'no_secret'])
+  })
+
+  it('of our app is verified also when the account was disconnected', async () => {
+    const kept = await ofOurApp('hubspot', APPS.hubspot.client_secret, hubspotBody)()
+    const [integration_id] = Object.values(kept.sender)
+    await database.call('service_role', 'disconnect_integration', {
+      p_integration_id: integration_id,
+    })
+
+    expect(await verify(kept)).toBe('verified')
+  })
+
+  it('of a business app that was disabled has no secret, until it is enabled again', async () => {
+    const kept = await ofApp()
+    const [app_instance_id] = Object.values(kept.sender)
+    const enable = (enabled: boolean) =>
+      call(team.manager, '/apps/update', { app_instance_id, enabled })
+
+    expect(await enable(false)).toMatchObject({ status: 200 })
+    const disabled = await verify(kept)
+    await enable(true)
+
+    expect([disabled, await verify(kept)]).toEqual(['no_secret', 'verified'])
+  })
+
   it('is verified for its managers alone, and as nobody else’s', async () => {
     const kept = await own('stripe', '{"id":"evt_1","object":"event"}')()
     const other = await connect('stripe')

@@ -99,6 +99,9 @@ export async function receiverOfIntegration(
   }
 }
 
+/** Whether an integration has a door of its own at this platform. */
+export const hasOwnDoor = (slug: string): boolean => withDoor(slug, 'integration') !== null
+
 function withDoor(slug: string, at: WebhookDoor['at'], settings: Values = {}) {
   const connector = findConnector(slug)
   const webhooks = connector?.webhooks

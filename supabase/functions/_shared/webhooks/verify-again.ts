@@ -5,7 +5,13 @@ import type { verifyWebhookEvents, WebhookRefusal } from '../contracts/webhook-e
 import { requireConnector } from '../integrations/open-integration.ts'
 import type { Outside } from '../platform/outside.ts'
 import { type AppInstance, findAppInstance, readEnvelope, verifyAppEvent } from './app-events.ts'
-import { type Receiver, receiverOfApp, receiverOfIntegration, secretsOf } from './receiver.ts'
+import {
+  hasOwnDoor,
+  type Receiver,
+  receiverOfApp,
+  receiverOfIntegration,
+  secretsOf,
+} from './receiver.ts'
 import type { InboundRequest, Proof, Verification } from './scheme.ts'
 import { refused } from './schemes/scheme-definition.ts'
 import { lacksUrl, publishedKeys, verifyWebhook } from './verify-webhook.ts'
@@ -44,7 +50,8 @@ export async function verifyAgain(outside: Outside, request: Request): Promise<A
     })
     if (kept.length === 0) break
     for (const webhook of kept) {
-      const reason = await whyNotVerified(outside, webhook, integration, instance)
+      const isOfIntegration = integration_id !== undefined
+      const reason = await whyNotVerified(outside, webhook, isOfIntegration, integration, instance)
       answer.push({ webhook_event_id: webhook.id, verified: reason === null, reason })
       left.delete(webhook.id)
     }
@@ -55,6 +62,7 @@ export async function verifyAgain(outside: Outside, request: Request): Promise<A
 async function whyNotVerified(
   { environment }: Outside,
   webhook: KeptWebhook,
+  isOfIntegration: boolean,
   integration: Receiver | null,
   instance: AppInstance | null,
 ): Promise<WebhookRefusal | null> {
@@ -69,6 +77,8 @@ async function whyNotVerified(
     return reasonOf(await verifyWebhook(proof.scheme, callOf(webhook), secrets, now, keys))
   }))
   if (reasons.includes(null)) return null
+  // disconnected: that our app's secret did not sign it says nothing of it
+  if (isOfIntegration && integration === null && hasOwnDoor(connector)) return 'no_secret'
   return lacksUrl(proof) ? 'url_not_kept' : reasons[0] ?? 'no_secret'
 }
 
