@@ -374,7 +374,7 @@ $$;
 grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean, boolean, boolean) to service_role;
 
 -- Ends the time for which disconnecting has left credentials, where the account is not connected again.
-create function private.delete_kept_credentials(integration_ids uuid[], unsubscribed boolean, revoked boolean default null)
+create function private.delete_kept_credentials(integration_id uuid, unsubscribed boolean, revoked boolean)
 returns void
 language plpgsql
 set search_path = ''
@@ -382,12 +382,12 @@ as $$
 begin
   perform set_config('plugboard.disconnect_detail', jsonb_strip_nulls(jsonb_build_object(
     'revoked', delete_kept_credentials.revoked, 'unsubscribed', delete_kept_credentials.unsubscribed))::text, true);
-  with ended as (
-    update public.integrations as held set credentials_kept_until = null
-    where held.id = any (delete_kept_credentials.integration_ids) and held.credentials_kept_until is not null
-    returning held.id
-  )
-  delete from private.integration_credentials as credentials using ended where credentials.integration_id = ended.id;
+  update public.integrations as held set credentials_kept_until = null
+  where held.id = delete_kept_credentials.integration_id and held.credentials_kept_until is not null;
+  if found then
+    delete from private.integration_credentials as credentials
+    where credentials.integration_id = delete_kept_credentials.integration_id;
+  end if;
 end;
 $$;
 

@@ -181,17 +181,25 @@ $$;
 grant execute on function public.claim_due_checks(int) to service_role;
 
 -- Rings for the accounts whose check or webhook subscriptions are due, ends actions whose worker died, forgets what sign-ins no
--- longer need and what disconnecting has left for too long.
+-- longer need and, before all else, what disconnecting has left for too long.
 create function private.look_after_integrations()
 returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  late record;
 begin
+  for late in
+    select integration.id, exists (
+      select 1 from private.oauth_grants as grants where grants.integration_id = integration.id) as is_granted
+    from public.integrations as integration where integration.credentials_kept_until <= now() for update skip locked
+  loop
+    -- no worker came to take a sign-in back
+    perform private.delete_kept_credentials(late.id, false, case when late.is_granted then false end);
+  end loop;
   perform private.end_lost_actions();
   perform private.forget_verifiers();
-  perform private.delete_kept_credentials(array(
-    select late.id from public.integrations as late where late.credentials_kept_until <= now() for update skip locked), false);
   if exists (
     select 1 from public.integrations as due
     where due.status in ('connected', 'error') and coalesce(due.last_checked_at, due.connected_at) < now() - interval '1 hour'

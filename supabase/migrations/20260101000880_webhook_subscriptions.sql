@@ -365,7 +365,7 @@ begin
   if integration.credentials_kept_until is null then
     perform public.finish_webhook_subscriptions(p_integration_id, p_lease_token);
   else
-    perform private.delete_kept_credentials(array[integration.id], p_unsubscribed, p_revoked);
+    perform private.delete_kept_credentials(integration.id, p_unsubscribed, p_revoked);
   end if;
 end;
 $$;

@@ -254,16 +254,21 @@ describe('a platform that is down when an account is disconnected', () => {
     ])
   })
 
-  it('keeps no secret longer where no worker comes up either', async () => {
-    const [early, late] = [await left(), await left()]
+  it('keeps no secret longer where no worker comes up either, nor says that a sign-in was revoked', async () => {
+    const [early, late, signedIn] = [await left(), await left(), await left()]
+    await keepGrant(database, signedIn.id)
     await endIn(early.id, 1)
-    await endIn(late.id, -1)
+    for (const { id } of [late, signedIn]) await endIn(id, -1)
 
     await owner`select private.look_after_integrations()`
 
-    expect([await secretsOf(early), await secretsOf(late)]).toEqual([1, 0])
-    expect(await activity(late.id, 'credentials_deleted')).toMatchObject([
-      { detail: { unsubscribed: false } },
+    expect([await secretsOf(early), await secretsOf(late), await secretsOf(signedIn)])
+      .toEqual([1, 0, 0])
+    const [ofLate] = await activity(late.id, 'credentials_deleted')
+    expect(ofLate).toMatchObject({ detail: { unsubscribed: false } })
+    expect(ofLate!['detail']).not.toHaveProperty('revoked')
+    expect(await activity(signedIn.id, 'credentials_deleted')).toMatchObject([
+      { detail: { unsubscribed: false, revoked: false } },
     ])
     expect(await activity(early.id, 'credentials_deleted')).toEqual([])
   })
