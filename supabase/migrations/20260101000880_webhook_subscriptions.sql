@@ -288,14 +288,16 @@ security definer
 set search_path = ''
 as $$
 declare
-  integration public.integrations := private.hold_webhook_subscriptions(p_integration_id, p_lease_token);
+  integration public.integrations := private.hold_webhook_subscriptions(p_integration_id, p_lease_token, true);
 begin
   delete from public.webhook_subscriptions as known where known.integration_id = p_integration_id and known.name = p_name;
   if found then
-    perform private.hold_webhook_receiver(p_integration_id); -- so that no door goes on with what it has read
-    delete from private.webhook_receiver_secrets as held
-    using private.webhook_subscription_secrets as shown
-    where held.integration_id = p_integration_id and shown.secret_id = held.secret_id and shown.name = p_name;
+    if integration.status <> 'disconnected' then -- which has no secrets any more
+      perform private.hold_webhook_receiver(p_integration_id); -- so that no door goes on with what it has read
+      delete from private.webhook_receiver_secrets as held
+      using private.webhook_subscription_secrets as shown
+      where held.integration_id = p_integration_id and shown.secret_id = held.secret_id and shown.name = p_name;
+    end if;
     perform private.record_activity(integration.organization_id, 'integration.webhook_unsubscribed', 'integration', integration.id::text,
       jsonb_build_object('connector', integration.connector, 'name', integration.name, 'subscription', p_name), 'success');
   end if;
@@ -323,6 +325,8 @@ begin
     select told.name, told.error, known.error as held_error
     from jsonb_to_recordset(p_failures) as told (name text, error jsonb)
     left join public.webhook_subscriptions as known on known.integration_id = p_integration_id and known.name = told.name
+    -- what is forgotten stays so
+    where integration.credentials_kept_until is null or known.name is not null
   loop
     is_owners := is_owners or failure.error ->> 'next' = 'owner';
     insert into public.webhook_subscriptions as known (integration_id, organization_id, name, status, error)

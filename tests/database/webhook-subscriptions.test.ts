@@ -182,6 +182,27 @@ describe('kept credentials', () => {
     expect(await claimOf(id)).toBeNull()
   })
 
+  it('are kept with a note of what is left, to which a failure adds nothing', async () => {
+    const { id } = await left()
+    const failures = ['events', 'more'].map((name) => ({
+      name,
+      error: { code: 'provider_unavailable', message: 'Down.', next: 'retry' },
+    }))
+
+    const names = async (held: Claimed) => {
+      await finish(held, { p_failures: failures })
+      await owner`
+        update private.webhook_subscription_runs set run_at = now() - interval '1 second' where integration_id = ${id}`
+      const next = await claimed(id)
+      return { next, names: next.subscriptions.map(({ name }) => name) }
+    }
+    const failed = await names(await claimed(id))
+    await change('forget_webhook_subscription', failed.next, { p_name: 'events' })
+    const forgotten = await names(failed.next)
+
+    expect([failed.names, forgotten.names]).toEqual([['events'], []])
+  })
+
   it('are not deleted by a worker that was overtaken', async () => {
     const { id } = await left()
     const stale = await claimed(id)

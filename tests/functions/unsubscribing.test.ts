@@ -208,6 +208,21 @@ describe('a platform that is down when an account is disconnected', () => {
     ])
   })
 
+  it('is known to send no more also when the worker died between revoking and writing so', async () => {
+    const account = await left()
+    const { id, platform, simulator } = account
+    await comeBack(account)
+
+    await engine.dieAt({ before: 'end_webhook_subscriptions' }, id, platform)
+    simulator.control.revokeCredentials()
+    await lookAgain(account)
+
+    expect(simulator.webhooks).toEqual([])
+    expect(await activity(id, 'credentials_deleted')).toMatchObject([
+      { detail: { unsubscribed: true } },
+    ])
+  })
+
   it('is asked again after growing pauses, the last time before the credentials go', async () => {
     const account = await left()
     const { id } = account

@@ -65,17 +65,23 @@ export async function endKeptSubscriptions(
   claimed: ClaimedSubscriptions,
   open: OpenIntegration,
 ): Promise<void> {
+  const lease = subscriptionLease(outside.db, claimed)
   let unsubscribed = true
   try {
-    await withinTime(outside, claimed, open, WITHIN_MS, endSubscriptionsOf)
+    // nothing left: a try before this one removed it
+    if (claimed.subscriptions.length > 0) {
+      await withinTime(outside, claimed, open, WITHIN_MS, endSubscriptionsOf)
+    }
   } catch (error) {
     const isTriedAgain = !isForGood(error) && !claimed.is_last_try
     if (isTriedAgain || isOvertaken(error)) throw error
     outside.log.warn('webhooks stay subscribed', { integration_id: claimed.integration_id, error })
     unsubscribed = false
   }
+  // before the grant goes, without which a next try could not see that all is removed
+  if (unsubscribed) for (const { name } of claimed.subscriptions) await lease.forget(name)
   const revoked = await revokeGrant(outside, open)
-  await subscriptionLease(outside.db, claimed).end(unsubscribed, revoked)
+  await lease.end(unsubscribed, revoked)
 }
 
 /** It refuses our credentials, and nobody gives us others. A 403 or 404 may come from a gateway of one that recovers. */
