@@ -347,20 +347,23 @@ describe('a platform that is down when an account is disconnected', () => {
     expect(await secretsOf(account)).toBe(0)
   })
 
-  it.each([403, 404])('and answers %i, as a gateway may, is asked again after a pause', async (status) => {
-    const account = await subscribed()
-    account.simulator.control.setFault({ kind: 'status', status, times: null })
+  it.each([403, 404])(
+    'and answers %i, as a gateway may, is asked again after a pause',
+    async (status) => {
+      const account = await subscribed()
+      account.simulator.control.setFault({ kind: 'status', status, times: null })
 
-    const { credentials_kept_until } = await disconnect(account)
-    await lookAgain(account)
-    const pause = Math.round(await engine.dueIn(account.id) / 60)
-    await comeBack(account)
-    await lookAgain(account)
+      const { credentials_kept_until } = await disconnect(account)
+      await lookAgain(account)
+      const pause = Math.round(await engine.dueIn(account.id) / 60)
+      await comeBack(account)
+      await lookAgain(account)
 
-    expect(credentials_kept_until).not.toBeNull()
-    expect(pause).toBe(1)
-    expect(account.simulator.webhooks).toEqual([])
-  })
+      expect(credentials_kept_until).not.toBeNull()
+      expect(pause).toBe(1)
+      expect(account.simulator.webhooks).toEqual([])
+    },
+  )
 
   it('and does not remove one of two has the other removed all the same', async () => {
     const account = await subscribed()
