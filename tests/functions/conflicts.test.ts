@@ -1,13 +1,14 @@
 // Both sides changed a record: who wins, what is kept of it, and can a manager decide otherwise?
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SyncStreamSettings } from '../../src/index.ts'
 import { useFunctions } from '../support/functions.ts'
 import { good } from '../support/shop.ts'
 import { type ContactChanges, openTwoWayBase, type TwoWayBase } from '../support/two-way-base.ts'
-import { nobodyIsRung, workersAreRung } from '../support/worker-rings.ts'
+import { nobodyIsRung, workersAreGone, workersAreRung } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 const { database } = functions
+beforeAll(() => workersAreGone(database))
 beforeEach(() => nobodyIsRung(database))
 afterEach(() => workersAreRung(database))
 

@@ -1,12 +1,13 @@
 // What is refused of two ways, and by whom: each beside the same request succeeding.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { useFunctions } from '../support/functions.ts'
 import { good } from '../support/shop.ts'
 import { type ContactChanges, openTwoWayBase, type TwoWayBase } from '../support/two-way-base.ts'
-import { nobodyIsRung, workersAreRung } from '../support/worker-rings.ts'
+import { nobodyIsRung, workersAreGone, workersAreRung } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 const { database, call } = functions
+beforeAll(() => workersAreGone(database))
 beforeEach(() => nobodyIsRung(database))
 afterEach(() => workersAreRung(database))
 

@@ -8,7 +8,7 @@ import type { SliceBudget } from './slice-budget.ts'
 export const WORKER_SHARE = { wallMs: 100_000, records: 10_000 }
 
 /** Between two looks at the queue: another worker may have queued something meanwhile. */
-const LONGEST_NAP_MS = 5_000
+export const LONGEST_NAP_MS = 5_000
 
 /**
  * Works until its share is spent, or nothing is due within it. What it leaves is in the queue, and the
