@@ -846,33 +846,26 @@ describe('a record that each side made', () => {
     ])
   })
 
-  it('by a call of ours whose answer was lost is our own: what was edited since is sent, not disputed', async () => {
-    const start = await made({ email: 'ada@example.com', company: 'Old' })
-    await settleChanges(database, start.run, (await claimChanges(database, start.run)).changes)
-    await edit(database, start.account.member, start.id, { company: 'New' })
+  it.each([
+    ['as it was sent', 'Old'],
+    ['in a form of its own', ' Old '],
+  ])(
+    '%s, by a call of ours whose answer was lost is our own: what was edited since is sent, not disputed',
+    async (_form, sent) => {
+      const start = await made({ email: 'ada@example.com', company: sent })
+      await settleChanges(database, start.run, (await claimChanges(database, start.run)).changes)
+      await edit(database, start.account.member, start.id, { company: 'New' })
 
-    await link(start, theirs({ company: 'Old' }))
+      await link(start, theirs({ company: 'Old' }))
 
-    expect(await conflictsOf(database, start.account)).toEqual([])
-    expect((await claimChanges(database, start.run)).changes).toMatchObject([
-      { operation: 'update', changed: ['company'], columns: { company: 'New' } },
-    ])
-  })
+      expect(await conflictsOf(database, start.account)).toEqual([])
+      expect((await claimChanges(database, start.run)).changes).toMatchObject([
+        { operation: 'update', changed: ['company'], columns: { company: 'New' } },
+      ])
+    },
+  )
 
-  it('and written there in a form of its own is our own all the same: what was edited since is sent', async () => {
-    const start = await made({ email: 'ada@example.com', company: ' Old ' })
-    await settleChanges(database, start.run, (await claimChanges(database, start.run)).changes)
-    await edit(database, start.account.member, start.id, { company: 'New' })
-
-    await link(start, theirs({ company: 'Old' }))
-
-    expect(await conflictsOf(database, start.account)).toEqual([])
-    expect((await claimChanges(database, start.run)).changes).toMatchObject([
-      { operation: 'update', changed: ['company'], columns: { company: 'New' } },
-    ])
-  })
-
-  it('and written there in a form of its own is not sent again', async () => {
+  it('in a form of its own, by such a call, is not sent again', async () => {
     const start = await made({ email: 'ada@example.com', company: ' Old ' })
     await settleChanges(database, start.run, (await claimChanges(database, start.run)).changes)
 
