@@ -35,11 +35,6 @@ async function startPlatforms() {
 let platforms: Awaited<ReturnType<typeof startPlatforms>>
 let team: Team
 beforeAll(async () => {
-  // accounts of earlier files have the same ids, and workers would ask platforms that are gone for them
-  await database.admin`
-    update public.integrations set status = 'paused' where status in ('connected', 'error')`
-  await database.admin`
-    update public.integrations set credentials_kept_until = null where credentials_kept_until is not null`
   platforms = await startPlatforms()
   const overrides = Object.entries(platforms).map(([slug, { baseUrl }]) => [slug, { baseUrl }])
   await remote.setFunctionsEnv({
