@@ -31,6 +31,9 @@ export type HeldSince = (source_ids: string[]) => Promise<Map<string, Date>>
 /** Pages of one look, so that it ends within a slice. */
 export const MOST_PAGES = 50
 
+/** What a platform shows, and the records of a batch that it may be. */
+type Candidate = { raw: unknown; id: string; fits: PushedRecord[] }
+
 /** Errors are AppErrors; `trace` says whether the platform may have carried out what failed. */
 export type PushCalls = {
   /**
@@ -72,18 +75,21 @@ export function pushCalls({ connector, stream, account, context }: Parts): PushC
     find: NonNullable<Push['find']>,
     batch: PushedRecord[],
     is: (raw: unknown, record: PushedRecord) => boolean,
-  ): Promise<{ raws: unknown[]; isWhole: boolean }> {
-    const raws: unknown[] = []
+  ): Promise<{ candidates: Candidate[]; isWhole: boolean }> {
+    const candidates: Candidate[] = []
     let call = find.call(batch, context)
     for (let page = 1; call && page <= MOST_PAGES; page++) {
       const asked: PlatformCall = call
       const { body } = await account.call(asked)
       const shown = readable(connector, () => find.records(body))
       if (!Array.isArray(shown)) throw badAnswer(connector)
-      raws.push(...shown.filter((raw) => batch.some((record) => is(raw, record))))
+      for (const raw of shown) {
+        const fits = batch.filter((record) => is(raw, record))
+        if (fits.length > 0) candidates.push({ raw, id: stream.id(raw)!, fits })
+      }
       call = readable(connector, () => find.next?.(body, asked) ?? null)
     }
-    return { raws, isWhole: call === null }
+    return { candidates, isWhole: call === null }
   }
 
   return {
@@ -95,19 +101,20 @@ export function pushCalls({ connector, stream, account, context }: Parts): PushC
       const is = (raw: unknown, record: PushedRecord) =>
         readable(connector, () => isRecord(push, stream, raw, record, context))
       for (const batch of pushBatches(push, 'find', records, context)) {
-        const { raws, isWhole } = await lookThrough(find, batch, is)
+        const { candidates, isWhole } = await lookThrough(find, batch, is)
         const byFields = batch.filter((record) => isKnownByFields(push, record, context))
-        const ids = raws.filter((raw) => byFields.some((record) => is(raw, record)))
-          .map((raw) => stream.id(raw)!)
+        const ids = candidates
+          .filter(({ fits }) => byFields.some((record) => fits.includes(record)))
+          .map(({ id }) => id)
         const since = ids.length === 0 ? new Map<string, Date>() : await heldSince(ids)
         const isFree = (id: string, record: PushedRecord) =>
           !taken.has(id) && !(byFields.includes(record) && wasHeld(since.get(id), record))
         // whoever says most chooses first: what fits it fits those who say less
         for (const record of batch.toSorted((a, b) => b.changed.length - a.changed.length)) {
-          const own = raws.find((raw) => isFree(stream.id(raw)!, record) && is(raw, record))
+          const own = candidates.find(({ id, fits }) => fits.includes(record) && isFree(id, record))
           if (own !== undefined) {
-            taken.add(stream.id(own)!)
-            found.raws.set(record.record_id, own)
+            taken.add(own.id)
+            found.raws.set(record.record_id, own.raw)
           } else if (!isWhole) found.unsure.add(record.record_id)
         }
       }

@@ -79,7 +79,9 @@ export async function endKeptSubscriptions(
     unsubscribed = false
   }
   // before the grant goes, without which a next try could not see that all is removed
-  if (unsubscribed) { for (const { name } of claimed.subscriptions) await lease.forget(name) }
+  if (unsubscribed) {
+    for (const { name } of claimed.subscriptions) await lease.forget(name)
+  }
   const revoked = await revokeGrant(outside, open)
   await lease.end(unsubscribed, revoked)
 }
