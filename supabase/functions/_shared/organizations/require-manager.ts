@@ -18,13 +18,8 @@ export async function requireIntegrationManager(
   asking: Asking,
   integrationId: string,
 ): Promise<void> {
-  if (asking.caller.kind !== 'user') return
   // under the caller's row level security: somebody else's integration looks like none
-  const { data, error } = await asking.db.from('integrations').select('organization_id')
-    .eq('id', integrationId).maybeSingle()
-  if (error) throw error
-  if (!data) throw new AppError('integration_not_found')
-  await requireRole(asking, data.organization_id, 'integration_not_found')
+  await requireManagerOf(asking, asking.db, 'integrations', integrationId, 'integration_not_found')
 }
 
 /** The same for the organization a business app's instance belongs to; strangers get `app_instance_not_found`. */
@@ -32,13 +27,14 @@ export async function requireAppInstanceManager(
   asking: Asking,
   appInstanceId: string,
 ): Promise<void> {
-  if (asking.caller.kind !== 'user') return
   // under the caller's row level security, as above
-  const { data, error } = await asking.db.from('app_instances').select('organization_id')
-    .eq('id', appInstanceId).maybeSingle()
-  if (error) throw error
-  if (!data) throw new AppError('app_instance_not_found')
-  await requireRole(asking, data.organization_id, 'app_instance_not_found')
+  await requireManagerOf(
+    asking,
+    asking.db,
+    'app_instances',
+    appInstanceId,
+    'app_instance_not_found',
+  )
 }
 
 /**
@@ -60,13 +56,9 @@ export async function requireEndpointManager(
   asking: Asking & { admin: SupabaseClient },
   endpointId: string,
 ): Promise<void> {
-  if (asking.caller.kind !== 'user') return
   // with the service's rights: members may not see endpoints, and are told that, not that there is none
-  const { data, error } = await asking.admin.from('app_webhooks').select('organization_id')
-    .eq('id', endpointId).maybeSingle()
-  if (error) throw error
-  if (!data) throw new AppError('webhook_endpoint_not_found')
-  await requireRole(asking, data.organization_id, 'webhook_endpoint_not_found')
+  const { admin } = asking
+  await requireManagerOf(asking, admin, 'app_webhooks', endpointId, 'webhook_endpoint_not_found')
 }
 
 /** auth.users.id of a signed-in caller, for the record of who asked; null for the secret key. */
@@ -74,14 +66,32 @@ export function actorId(caller: Caller): string | null {
   return caller.kind === 'user' ? caller.userId : null
 }
 
+type NotFound =
+  | 'organization_not_found'
+  | 'integration_not_found'
+  | 'app_instance_not_found'
+  | 'webhook_endpoint_not_found'
+
+/** @param reader Whose rights decide whether the row is there. */
+async function requireManagerOf(
+  asking: Asking,
+  reader: SupabaseClient,
+  table: string,
+  id: string,
+  toStrangers: NotFound,
+): Promise<void> {
+  if (asking.caller.kind !== 'user') return
+  const { data, error } = await reader.from(table).select('organization_id').eq('id', id)
+    .maybeSingle()
+  if (error) throw error
+  if (!data) throw new AppError(toStrangers)
+  await requireRole(asking, data.organization_id, toStrangers)
+}
+
 async function requireRole(
   { caller, db }: Asking,
   organizationId: string,
-  toStrangers:
-    | 'organization_not_found'
-    | 'integration_not_found'
-    | 'app_instance_not_found'
-    | 'webhook_endpoint_not_found',
+  toStrangers: NotFound,
 ): Promise<void> {
   if (caller.kind !== 'user') return
   const { data, error } = await db.from('organization_members').select('role')
