@@ -4,6 +4,7 @@ import type { checkIntegrations as checkAllContract } from '../contracts/integra
 import { AppError } from '../platform/errors.ts'
 import { inParallel } from '../platform/in-parallel.ts'
 import type { Outside } from '../platform/outside.ts'
+import { workThroughDue } from '../platform/work-through-due.ts'
 import { checkIntegration } from './check-integration.ts'
 
 const AT_ONCE = 8
@@ -43,15 +44,12 @@ export async function checkIntegrations(
 export async function runDueChecks(outside: Outside): Promise<number> {
   const { db, clock } = outside
   await db.call('answer_wake', { p_worker: 'integrations' })
-  const deadline = clock.now().getTime() + WORK_FOR_MS
-  let count = 0
-  while (clock.now().getTime() < deadline) {
-    const due = await db.call<string[]>('claim_due_checks', { p_limit: AT_ONCE })
-    if (due.length === 0) break
-    await inParallel(due, AT_ONCE, (id) => checkOne(outside, id))
-    count += due.length
-  }
-  return count
+  return await workThroughDue(
+    clock,
+    WORK_FOR_MS,
+    () => db.call<string[]>('claim_due_checks', { p_limit: AT_ONCE }),
+    (id) => checkOne(outside, id),
+  )
 }
 
 /** Null: it was disconnected meanwhile, or our own code failed. */

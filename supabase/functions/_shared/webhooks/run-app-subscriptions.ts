@@ -7,6 +7,7 @@ import { describeFailure } from '../integrations/describe-failure.ts'
 import { accountHttp } from '../integrations/open-integration.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
+import { workThroughDue } from '../platform/work-through-due.ts'
 import { appSubscriptionCalls } from './app-subscription-calls.ts'
 import {
   appLease,
@@ -35,15 +36,13 @@ const HOUR_SECONDS = 3600
 
 /** @returns How many looks it took: what was changed meanwhile, or was too much for one, takes another. */
 export async function runDueAppSubscriptions(outside: Outside): Promise<number> {
-  const deadline = outside.clock.now().getTime() + WORK_FOR_MS
-  let count = 0
-  while (outside.clock.now().getTime() < deadline) {
-    const due = await outside.db.call<ClaimedApp[]>('claim_app_subscriptions', {})
-    if (due.length === 0) break
-    await Promise.all(due.map((claimed) => runOne(outside, claimed)))
-    count += due.length
-  }
-  return count
+  const { db, clock } = outside
+  return await workThroughDue(
+    clock,
+    WORK_FOR_MS,
+    () => db.call<ClaimedApp[]>('claim_app_subscriptions', {}),
+    (claimed) => runOne(outside, claimed),
+  )
 }
 
 /** Never fails: one app must not keep the others from it. */

@@ -7,8 +7,8 @@ import {
   requireConnector,
 } from '../integrations/open-integration.ts'
 import { AppError } from '../platform/errors.ts'
-import { inParallel } from '../platform/in-parallel.ts'
 import type { Outside } from '../platform/outside.ts'
+import { workThroughDue } from '../platform/work-through-due.ts'
 import { type ClaimedSubscriptions, subscriptionLease } from './claimed-subscriptions.ts'
 import { endKeptSubscriptions } from './end-subscriptions.ts'
 import { areWebhooksWanted } from './receiver-address.ts'
@@ -28,17 +28,13 @@ const DAY_SECONDS = 86_400
 
 /** @returns Of how many integrations. */
 export async function runDueSubscriptions(outside: Outside): Promise<number> {
-  const deadline = outside.clock.now().getTime() + WORK_FOR_MS
-  let count = 0
-  while (outside.clock.now().getTime() < deadline) {
-    const due = await outside.db.call<ClaimedSubscriptions[]>('claim_webhook_subscriptions', {
-      p_limit: AT_ONCE,
-    })
-    if (due.length === 0) break
-    await inParallel(due, AT_ONCE, (claimed) => runOne(outside, claimed))
-    count += due.length
-  }
-  return count
+  const { db, clock } = outside
+  return await workThroughDue(
+    clock,
+    WORK_FOR_MS,
+    () => db.call<ClaimedSubscriptions[]>('claim_webhook_subscriptions', { p_limit: AT_ONCE }),
+    (claimed) => runOne(outside, claimed),
+  )
 }
 
 /** Never fails: one that cannot be worked on must not keep the others from it. */
