@@ -3,7 +3,7 @@ import { basicAuthorization } from '../http/basic-authorization.ts'
 import type { HttpClient } from '../http/client.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { Clock } from '../platform/clock.ts'
-import { AppError, type ErrorCode } from '../platform/errors.ts'
+import { AppError, type ErrorCode, isCode } from '../platform/errors.ts'
 import type { Connector } from './define-connector.ts'
 import type { OAuthGrant, TokenCache } from './token-cache.ts'
 import type { AccountValues, OAuth2, TokenExchange } from './vocabulary/auth.ts'
@@ -172,7 +172,7 @@ const REFUSALS: readonly ErrorCode[] = [
   'provider_forbidden',
   'provider_rejected',
 ]
-const isRefusal = (error: unknown) => error instanceof AppError && REFUSALS.includes(error.code)
+const isRefusal = (error: unknown) => isCode(error, ...REFUSALS)
 
 function setAll(headers: Headers, values: Record<string, string>): void {
   for (const [name, value] of Object.entries(values)) headers.set(name, value)

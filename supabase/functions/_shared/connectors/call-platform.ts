@@ -3,7 +3,7 @@ import { type Answer, ProviderAnswer, readJsonOnce } from '../http/answer.ts'
 import type { HttpClient } from '../http/client.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { Clock } from '../platform/clock.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import { withQuery } from './addresses.ts'
 import { type Authentication, refused } from './authenticate.ts'
 import type { Connector, Failure } from './define-connector.ts'
@@ -119,5 +119,4 @@ function bodyOf(
 
 const isSuccess = (status: number) => status >= 200 && status < 300
 
-const isUnauthorized = (error: unknown) =>
-  error instanceof AppError && error.code === 'provider_unauthorized'
+const isUnauthorized = (error: unknown) => isCode(error, 'provider_unauthorized')

@@ -1,5 +1,5 @@
 // Somebody waits for the answer: a platform that stalls is given up before the caller gives up.
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 
 /** Long enough for a slow platform's second try, well below what browsers and gateways wait. */
@@ -21,7 +21,7 @@ export async function answerInTime<Result>(
     return await work(signal)
   } catch (error) {
     // what the HTTP client throws for a cancelled call
-    if (!signal.aborted || !(error instanceof AppError && error.code === 'unavailable')) throw error
+    if (!signal.aborted || !isCode(error, 'unavailable')) throw error
     throw new AppError('provider_timeout', {
       detail: `${platform} did not answer within ${answerWithinMs / 1_000} s.`,
       cause: error,

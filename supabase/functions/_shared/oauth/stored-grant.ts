@@ -5,7 +5,7 @@ import type { AccountValues } from '../connectors/vocabulary/auth.ts'
 import type { ErrorSummary } from '../contracts/contract.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { revokeTokens } from './revoke.ts'
 import { type SignInClient, signInClient } from './sign-in-client.ts'
@@ -98,7 +98,7 @@ export function storedGrant(
       p_account: tokens.account,
     }).catch(async (error: unknown) => {
       // disconnected meanwhile: what was just handed out would live on at the platform
-      if (error instanceof AppError && error.code === 'integration_disconnected') {
+      if (isCode(error, 'integration_disconnected')) {
         await revokeTokens(outside, client, tokens)
       }
       throw error

@@ -376,6 +376,10 @@ export class AppError extends Error {
   }
 }
 
+/** Whether it is an AppError with one of these codes. */
+export const isCode = (error: unknown, ...codes: readonly ErrorCode[]): error is AppError =>
+  error instanceof AppError && codes.includes(error.code)
+
 /** The body of an error answer: RFC 9457 plus `code`, who can act, `request_id` and the fields at fault. */
 export type Problem = {
   type: string

@@ -7,7 +7,7 @@ import type { SyncLog } from '../contracts/sync.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import { openIntegration } from '../integrations/open-integration.ts'
 import { DatabaseError } from '../platform/database.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { type ClaimedRun, finishRun, releaseRun, restartRun } from './claimed-run.ts'
 import { deleteAbsent } from './delete-absent.ts'
@@ -127,7 +127,7 @@ function toKnown(error: unknown): unknown {
   })
 }
 
-const isLost = (error: unknown) => error instanceof AppError && error.code === 'lease_lost'
+const isLost = (error: unknown) => isCode(error, 'lease_lost')
 
 type Work = {
   run: ClaimedRun

@@ -2,7 +2,7 @@
 import { describeFailure } from '../integrations/describe-failure.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
 import { revokeGrant } from '../integrations/revoke-grant.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { type ClaimedSubscriptions, subscriptionLease } from './claimed-subscriptions.ts'
 import { endSubscriptionsOf, isOvertaken } from './reconcile-subscriptions.ts'
@@ -88,8 +88,7 @@ export async function endKeptSubscriptions(
 
 /** It refuses our credentials, and nobody gives us others. A 403 or 404 may come from a gateway of one that recovers. */
 const isForGood = (error: unknown) =>
-  error instanceof AppError &&
-  ['provider_unauthorized', 'invalid_credentials', 'reconnect_required'].includes(error.code)
+  isCode(error, 'provider_unauthorized', 'invalid_credentials', 'reconnect_required')
 
 async function claimOf(
   { db, clock }: Outside,

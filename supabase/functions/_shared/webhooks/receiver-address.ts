@@ -1,6 +1,6 @@
 // Where do webhooks of platforms reach us, and can they?
 import { checkAddress } from '../http/private-network.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 
 /** @param end An integration's id, perhaps with its token, or a connector's slug. */
@@ -33,7 +33,7 @@ export async function areWebhooksWanted(
     await checkAddress(address)
     return true
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'private_network_refused') throw error
+    if (!isCode(error, 'private_network_refused')) throw error
     if (choice === null) return false
     throw new AppError('private_network_refused', {
       detail: `Platforms cannot send webhooks to this project. ${error.detail}`,

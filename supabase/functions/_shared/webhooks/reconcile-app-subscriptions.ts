@@ -5,7 +5,7 @@ import type {
   ListedPart,
   WantedPart,
 } from '../connectors/vocabulary/app-subscriptions.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import type { AppSubscriptionCalls } from './app-subscription-calls.ts'
 import { appLease, type ClaimedApp, type ConnectedAccount } from './claimed-app-subscriptions.ts'
@@ -120,7 +120,7 @@ async function haveParts(
       // another one of ours brings everything twice
       for (const { id, isOurs } of there.slice(1)) if (isOurs) await calls.removePart(id)
     } catch (error) {
-      if (isLost(error)) throw error
+      if (isCode(error, 'lease_lost')) throw error
       // what is for all accounts is the app's own trouble
       failures.push({ accounts, name: part.account === null ? APP_PART : part.name, error })
       // a platform that cannot now will not for the next one
@@ -195,6 +195,3 @@ const accountsOf = ({ account }: WantedPart, wanted: ConnectedAccount[]) =>
 
 const keyOf = ({ name, account }: WantedPart) => JSON.stringify([account, name])
 const isSame = (one: WantedPart, other: WantedPart) => keyOf(one) === keyOf(other)
-
-export const isLost = (error: unknown): boolean =>
-  error instanceof AppError && error.code === 'lease_lost'

@@ -7,7 +7,7 @@ import type {
   Subscriptions,
   WantedSubscription,
 } from '../connectors/vocabulary/subscriptions.ts'
-import { AppError } from '../platform/errors.ts'
+import { isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import {
   type ClaimedSubscriptions,
@@ -182,7 +182,7 @@ async function create(
     }, made.secret)
   } catch (error) {
     // whoever disconnected could not know of it
-    const isGone = error instanceof AppError && error.code === 'integration_disconnected'
+    const isGone = isCode(error, 'integration_disconnected')
     if (isGone) await calls.remove(made.id)
     throw error
   }
@@ -234,4 +234,4 @@ const specHash = ({ spec }: WantedSubscription) =>
   createHash('sha256').update(JSON.stringify(spec)).digest('hex')
 
 export const isOvertaken = (error: unknown): boolean =>
-  error instanceof AppError && ['lease_lost', 'integration_disconnected'].includes(error.code)
+  isCode(error, 'lease_lost', 'integration_disconnected')

@@ -5,7 +5,7 @@ import type { Connector } from '../connectors/define-connector.ts'
 import { answerInTime } from '../integrations/answer-in-time.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import { accountHttp } from '../integrations/open-integration.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { workThroughDue } from '../platform/work-through-due.ts'
 import { appSubscriptionCalls } from './app-subscription-calls.ts'
@@ -19,7 +19,6 @@ import { areWebhooksWanted, receiverAddress } from './receiver-address.ts'
 import {
   APP_PART,
   type AppFailure,
-  isLost,
   reconcileAppSubscriptions,
 } from './reconcile-app-subscriptions.ts'
 import type { AppSecrets } from './scheme.ts'
@@ -51,8 +50,9 @@ async function runOne(outside: Outside, claimed: ClaimedApp): Promise<void> {
   try {
     await reconcileClaimed(outside, claimed)
   } catch (error) {
-    if (isLost(error)) outside.log.info('subscriptions of our app were taken over', { connector })
-    // its lease ends, and it is tried again
+    if (isCode(error, 'lease_lost')) {
+      outside.log.info('subscriptions of our app were taken over', { connector })
+    } // its lease ends, and it is tried again
     else {
       outside.log.error('subscriptions of our app ended in an internal error', { connector, error })
     }
@@ -89,7 +89,7 @@ async function reconcileClaimed(outside: Outside, claimed: ClaimedApp): Promise<
       isDone ? HOUR_SECONDS : goOnIn,
     )
   } catch (error) {
-    if (isLost(error)) throw error
+    if (isCode(error, 'lease_lost')) throw error
     await finish(outside, claimed, [{ accounts: concerned, name: APP_PART, error }])
     if (!(error instanceof AppError)) throw error
   }

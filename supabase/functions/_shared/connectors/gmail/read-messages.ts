@@ -1,5 +1,5 @@
 // Which messages does a sync of a Gmail mailbox read? A list of recent ones, then what Gmail's history names.
-import { AppError, type ErrorCode } from '../../platform/errors.ts'
+import { AppError, isCode } from '../../platform/errors.ts'
 import { readPath } from '../vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from '../vocabulary/stream-definition.ts'
 import { UNITS } from './units.ts'
@@ -200,8 +200,6 @@ function listAt(value: unknown, path: string): unknown[] | null {
   const list = readPath(value, path)
   return Array.isArray(list) ? list : null
 }
-
-const isCode = (error: unknown, code: ErrorCode) => error instanceof AppError && error.code === code
 
 const expired = (cause: unknown) => new AppError('provider_cursor_expired', { cause })
 

@@ -1,5 +1,5 @@
 // How are HubSpot's contacts read? All of them by list, changes by search, deletions from the recycle bin.
-import { AppError } from '../../platform/errors.ts'
+import { AppError, isCode } from '../../platform/errors.ts'
 import { readPath } from '../vocabulary/read-path.ts'
 import type { ReadContext, ReadResult } from '../vocabulary/stream-definition.ts'
 import { timestamp } from '../vocabulary/timestamp.ts'
@@ -197,8 +197,7 @@ async function list(after: string | null, archived: boolean, { call }: ReadConte
     },
   }).catch((error: unknown) => {
     // the first page went through with the same words, so it is the place that HubSpot does not know
-    throw after !== null && error instanceof AppError &&
-        ['provider_rejected', 'provider_not_found'].includes(error.code)
+    throw after !== null && isCode(error, 'provider_rejected', 'provider_not_found')
       ? new AppError('provider_cursor_expired', { cause: error })
       : error
   })

@@ -1,5 +1,5 @@
 // Which messages does a sync of a Slack workspace read? Channel after channel, each page's threads behind it.
-import { AppError, type ErrorCode } from '../../platform/errors.ts'
+import { AppError, isCode } from '../../platform/errors.ts'
 import { readPath } from '../vocabulary/read-path.ts'
 import type { Place, ReadContext, ReadResult } from '../vocabulary/stream-definition.ts'
 import { daysAfter, earliest, isLater, latest, TS, tsOf } from './timestamps.ts'
@@ -229,5 +229,3 @@ function listAt(body: unknown, path: string): unknown[] {
   if (Array.isArray(list)) return list
   throw new AppError('provider_bad_answer', { detail: `Slack answered without ${path}.` })
 }
-
-const isCode = (error: unknown, code: ErrorCode) => error instanceof AppError && error.code === code
