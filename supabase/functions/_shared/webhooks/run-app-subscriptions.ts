@@ -9,6 +9,7 @@ import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { workThroughDue } from '../platform/work-through-due.ts'
 import { appSubscriptionCalls } from './app-subscription-calls.ts'
+import { askedPause } from './asked-pause.ts'
 import {
   appLease,
   type ClaimedApp,
@@ -167,12 +168,9 @@ async function finish(
       error: describeFailure(error, { name: account.name, connector }, 'sync'),
     }))
   )
-  const pauses = failures.flatMap(({ error }) =>
-    error instanceof AppError && error.retryAfterMs !== undefined ? [error.retryAfterMs] : []
-  )
   await appLease(db, claimed).finish(told, {
     // what nobody can be told of is tried again soon all the same
     seconds: failures.length > 0 && told.length === 0 ? 300 : nextSeconds,
-    ...(pauses.length === 0 ? {} : { pauseMs: Math.max(...pauses) }),
+    ...askedPause(failures.map(({ error }) => error)),
   })
 }

@@ -9,6 +9,7 @@ import {
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { workThroughDue } from '../platform/work-through-due.ts'
+import { askedPause } from './asked-pause.ts'
 import { type ClaimedSubscriptions, subscriptionLease } from './claimed-subscriptions.ts'
 import { endKeptSubscriptions } from './end-subscriptions.ts'
 import { areWebhooksWanted } from './receiver-address.ts'
@@ -71,13 +72,13 @@ async function reconcileClaimed(outside: Outside, claimed: ClaimedSubscriptions)
     )
     await lease.finish(
       failures.map(({ name, error }) => ({ name, error: toldOf(error, integration) })),
-      { ...pauseOf(failures.map(({ error }) => error)), seconds: nextIn(outside, renewAt) },
+      { ...askedPause(failures.map(({ error }) => error)), seconds: nextIn(outside, renewAt) },
     )
   } catch (error) {
     if (isOvertaken(error)) throw error
     const names = wanted.length > 0 ? wanted : claimed.subscriptions
     const told = toldOf(error, integration)
-    await lease.finish(names.map(({ name }) => ({ name, error: told })), pauseOf([error]))
+    await lease.finish(names.map(({ name }) => ({ name, error: told })), askedPause([error]))
     if (!(error instanceof AppError)) throw error
   }
 }
@@ -96,14 +97,6 @@ function wantedOf({ integration }: OpenIntegration, { has_secret }: ClaimedSubsc
 
 const toldOf = (error: unknown, integration: Integration) =>
   describeFailure(error, integration, 'sync')
-
-/** What a platform that asks us to wait has said. */
-function pauseOf(errors: unknown[]): { pauseMs?: number } {
-  const pauses = errors.flatMap((error) =>
-    error instanceof AppError && error.retryAfterMs !== undefined ? [error.retryAfterMs] : []
-  )
-  return pauses.length === 0 ? {} : { pauseMs: Math.max(...pauses) }
-}
 
 /** Each hour, since a platform tells nobody what it drops; sooner where one has to be renewed. */
 function nextIn({ clock }: Outside, renewAt: string | null): number {
