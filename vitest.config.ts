@@ -12,7 +12,14 @@ process.env['NODE_COMPILE_CACHE'] ??= join(
   'node_modules/.cache/plugboard/node',
 )
 
-/** The kinds whose files last longest come first, so that no core is left with one of them at the end. */
+/** They build, type-check or lint whole packages. */
+const longestOfUnit = [
+  'tests/unit/project/new-connector.test.ts',
+  'tests/unit/client/package.test.ts',
+  'tests/unit/client/webhooks-package.test.ts',
+]
+
+/** What lasts longest comes first, so that no core is left with it at the end. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const kinds = [
@@ -25,7 +32,8 @@ class LongestFirst extends BaseSequencer {
       'unit',
       'unit-with-fake-timers',
     ]
-    const rank = ({ project }: TestSpecification) => kinds.indexOf(project.name)
+    const rank = ({ project, moduleId }: TestSpecification) =>
+      kinds.indexOf(project.name) - (longestOfUnit.some((file) => moduleId.endsWith(file)) ? 0.5 : 0)
     return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
   }
 }
