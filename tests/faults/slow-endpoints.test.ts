@@ -1,6 +1,10 @@
 // Endpoints that are slow, silent or many: who is delivered to meanwhile, and by how many workers and calls.
 import { randomUUID } from 'node:crypto'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { storeWorkerSecrets } from '../../scripts/stack/worker-secrets.ts'
 import { createPinnedCaller } from '../../supabase/functions/_shared/http/pinned-call.ts'
 import {
   dataApiDatabase,
@@ -16,7 +20,7 @@ import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
 
 const faulty: FaultStack = await startFaultStack({ functions: false })
-const { admin, service } = faulty
+const { admin, service, stack } = faulty
 const db = dataApiDatabase(service)
 const { call } = createPinnedCaller({ allowPrivateNetworks: true })
 
@@ -37,9 +41,13 @@ function work(options: Partial<DeliveryOptions> = {}, database: Database = db): 
   })
 }
 
-async function createEndpoint(path: string, options: Record<string, unknown> = {}) {
-  const organizationId = randomUUID()
-  await admin`insert into public.organizations (id, name) values (${organizationId}, 'Receivers')`
+async function createEndpoint(
+  path: string,
+  options: Record<string, unknown> = {},
+  organizationId: string = randomUUID(),
+) {
+  await admin`
+    insert into public.organizations (id, name) values (${organizationId}, 'Receivers') on conflict do nothing`
   const { data, error } = await service.rpc('create_webhook_endpoint', {
     p_organization_id: organizationId,
     p_url: receiver.url + path,
@@ -220,6 +228,70 @@ describe('the work of a worker', () => {
     await work()
     expect(new Set(receiver.received.map(({ id }) => id)).size).toBe(500)
     expect(receiver.received).toHaveLength(500)
+  })
+})
+
+/**
+ * Whoever rings for a worker gets one of this process with so much CPU time, until the test has ended; answers those
+ * that came so far.
+ */
+async function workWhenRung(cpuMs: number): Promise<Promise<number>[]> {
+  const workers: Promise<number>[] = []
+  const share = { ...DELIVERY_OPTIONS.share, cpuMs }
+  const { lingerMs } = DELIVERY_OPTIONS
+  const door = createServer((request, response) => {
+    if (request.url === '/webhook-deliver/work') workers.push(work({ share, lingerMs }))
+    response.end()
+  })
+  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve))
+  const { port } = door.address() as AddressInfo
+  await storeWorkerSecrets(stack.dbUrl, { plugboard_functions_url: `http://127.0.0.1:${port}` })
+  await admin`update private.worker_wakes set rung_at = null, awake_until = null`
+  onTestFinished(async () => {
+    await storeWorkerSecrets(stack.dbUrl, { plugboard_functions_url: stack.functionsUrl })
+    door.close()
+    door.closeAllConnections()
+    share.cpuMs = 0 // whoever is up leaves
+    await Promise.all(workers)
+  })
+  return workers
+}
+
+describe('workers whose shares end while their calls hang', () => {
+  it('are each followed by another: who answers gets its events without a pause', async () => {
+    const { organizationId } = await createEndpoint('/good')
+    await createEndpoint('/silent', { max_concurrency: 100 }, organizationId)
+    hold('/silent')
+    await createEndpoint('/slow', { max_concurrency: 100 }, organizationId)
+    receiver.answer('/slow', (_webhook, response) => {
+      setTimeout(() => response.writeHead(204).end(), 3_000) // longer than a share lasts
+    })
+    const workers = await workWhenRung(40)
+    const emittedAt: number[] = []
+
+    // more than may be up at once
+    while (workers.length < 7 && emittedAt.length < 200) {
+      emittedAt.push(Date.now())
+      await emit(organizationId)
+      await sleep(100)
+    }
+    await vi.waitFor(() => expect(receiver.at('/good')).toHaveLength(emittedAt.length), {
+      timeout: 10_000,
+    })
+
+    const events = await admin`
+      select id from public.events
+      where organization_id = ${organizationId} and type = 'booking.created' order by position`
+    const arrivedAt = new Map(receiver.at('/good').map(({ id, at }) => [id, at]))
+    const latencies = events.map(({ id }, index) => arrivedAt.get(id)! - emittedAt[index]!)
+    const worst = Math.max(...latencies)
+    const [row] = await admin`
+      select count(distinct lease_token)::int as waiting from private.webhook_queue`
+    console.log(
+      `${workers.length} workers, ${row?.waiting} with calls under way: worst of ${latencies.length} ${worst} ms`,
+    )
+    expect(row?.waiting).toBeGreaterThanOrEqual(5) // as many as may be up at once
+    expect(worst).toBeLessThan(3_000)
   })
 })
 
