@@ -12,6 +12,8 @@ beforeAll(async () => {
 })
 
 const ADA = { first_name: 'Ada', last_name: 'Lovelace' }
+/** Airtable’s condition leaves out what is too long. */
+const LONG_ADA = { first_name: `Ada ${'x'.repeat(101)}`, last_name: `Lovelace ${'x'.repeat(101)}` }
 
 async function openHubSpot() {
   const simulator = await startHubSpotSimulator({ contacts: 0, requestsPerTenSeconds: 0 })
@@ -122,17 +124,32 @@ describe.each(
 )('a contact without an address whose answer %s lost', (_name, open, page) => {
   it('is found behind more than a page of those that were made since', async () => {
     const opened = await open()
-    const long = 'x'.repeat(101) // what Airtable’s condition leaves out, since it is too long
-    const person = { first_name: `Ada ${long}`, last_name: `Lovelace ${long}` }
     for (let index = 0; index <= page; index++) opened.make({ first_name: `Other ${index}` })
-    await opened.account.add(person)
+    await opened.account.add(LONG_ADA)
     await loseAnswer(opened)
 
     const log = await opened.account.push()
 
     expect(log).toMatchObject({ status: 'success', failed_count: 0 })
     expect(opened.shown()).toHaveLength(page + 2)
-    await expectLinked(opened, person)
+    await expectLinked(opened, LONG_ADA)
+  })
+
+  it('is looked for behind a page whose only one like it is held by another row', async () => {
+    const opened = await open()
+    opened.make({ ...LONG_ADA, phone: '+1 555 0100' })
+    await opened.account.run('full')
+    for (let index = 0; index <= page; index++) opened.make({ first_name: `Other ${index}` })
+    await opened.account.add(LONG_ADA)
+    await loseAnswer(opened)
+
+    const log = await opened.account.push()
+
+    expect(log).toMatchObject({ status: 'success', failed_count: 0 })
+    const there = named(opened, LONG_ADA).map(({ id }) => id)
+    expect(there).toHaveLength(2)
+    expect((await opened.account.rows()).map(({ source_id }) => source_id).sort())
+      .toEqual(there.sort())
   })
 
   it('is not taken for one that says more and that another row holds', async () => {
@@ -188,6 +205,24 @@ describe.each(
       .toEqual(opened.shown().map(({ id }) => id).sort())
     expect(rows.filter(({ phone }) => phone === '+1 555 0101')).toHaveLength(1)
     expect(await opened.account.conflicts()).toEqual([])
+  })
+})
+
+describe('contacts without an address whose answer HubSpot lost', () => {
+  it('are looked for until each is found, and no further', async () => {
+    const opened = await openHubSpot()
+    const { account, simulator } = opened
+    for (let index = 0; index < 450; index++) opened.make({ first_name: `Other ${index}` })
+    await account.add(ADA, ADA)
+    await loseAnswer(opened)
+    const asked = simulator.requests.length
+
+    const log = await account.push()
+
+    expect(log.status).toBe('success')
+    expect(named(opened, ADA)).toHaveLength(2)
+    const searches = simulator.requests.slice(asked).filter(({ path }) => path.endsWith('/search'))
+    expect(searches).toHaveLength(1)
   })
 })
 

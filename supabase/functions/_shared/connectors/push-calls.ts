@@ -70,26 +70,22 @@ export function pushCalls({ connector, stream, account, context }: Parts): PushC
     throw badAnswer(connector)
   }
 
-  /** All that may be one of these records, page by page. */
-  async function lookThrough(
+  /** What a page shows that may be one of these records, and the call for the next one. */
+  async function lookAt(
     find: NonNullable<Push['find']>,
+    call: PlatformCall,
     batch: PushedRecord[],
-    is: (raw: unknown, record: PushedRecord) => boolean,
-  ): Promise<{ candidates: Candidate[]; isWhole: boolean }> {
-    const candidates: Candidate[] = []
-    let call = find.call(batch, context)
-    for (let page = 1; call && page <= MOST_PAGES; page++) {
-      const asked: PlatformCall = call
-      const { body } = await account.call(asked)
-      const shown = readable(connector, () => find.records(body))
-      if (!Array.isArray(shown)) throw badAnswer(connector)
-      for (const raw of shown) {
-        const fits = batch.filter((record) => is(raw, record))
-        if (fits.length > 0) candidates.push({ raw, id: stream.id(raw)!, fits })
-      }
-      call = readable(connector, () => find.next?.(body, asked) ?? null)
-    }
-    return { candidates, isWhole: call === null }
+  ): Promise<{ candidates: Candidate[]; next: PlatformCall | null }> {
+    const { body } = await account.call(call)
+    const shown = readable(connector, () => find.records(body))
+    if (!Array.isArray(shown)) throw badAnswer(connector)
+    const candidates = shown.flatMap((raw) => {
+      const fits = batch.filter((record) =>
+        readable(connector, () => isRecord(push!, stream, raw, record, context))
+      )
+      return fits.length > 0 ? [{ raw, id: stream.id(raw)!, fits }] : []
+    })
+    return { candidates, next: readable(connector, () => find.next?.(body, call) ?? null) }
   }
 
   return {
@@ -98,24 +94,32 @@ export function pushCalls({ connector, stream, account, context }: Parts): PushC
       const found: Found = { raws: new Map(), unsure: new Set() }
       if (!find) return found
       const taken = new Set<string>()
-      const is = (raw: unknown, record: PushedRecord) =>
-        readable(connector, () => isRecord(push, stream, raw, record, context))
       for (const batch of pushBatches(push, 'find', records, context)) {
-        const { candidates, isWhole } = await lookThrough(find, batch, is)
         const byFields = batch.filter((record) => isKnownByFields(push, record, context))
-        const ids = candidates
-          .filter(({ fits }) => byFields.some((record) => fits.includes(record)))
-          .map(({ id }) => id)
-        const since = ids.length === 0 ? new Map<string, Date>() : await heldSince(ids)
+        const since = new Map<string, Date>()
         const isFree = (id: string, record: PushedRecord) =>
           !taken.has(id) && !(byFields.includes(record) && wasHeld(since.get(id), record))
-        // whoever says most chooses first: what fits it fits those who say less
-        for (const record of batch.toSorted((a, b) => b.changed.length - a.changed.length)) {
-          const own = candidates.find(({ id, fits }) => fits.includes(record) && isFree(id, record))
+        const candidates: Candidate[] = []
+        let owned = new Map<string, Candidate>()
+        let call = find.call(batch, context)
+        // with one for each the look is over: of what they may choose from, they take the first
+        for (let page = 1; call && page <= MOST_PAGES && owned.size < batch.length; page++) {
+          const shown = await lookAt(find, call, batch)
+          const ids = shown.candidates
+            .filter(({ fits }) => byFields.some((record) => fits.includes(record)))
+            .map(({ id }) => id)
+          const held = ids.length === 0 ? [] : await heldSince(ids)
+          for (const [id, at] of held) since.set(id, at)
+          candidates.push(...shown.candidates)
+          owned = choose(batch, candidates, isFree)
+          call = shown.next
+        }
+        for (const { record_id } of batch) {
+          const own = owned.get(record_id)
           if (own !== undefined) {
             taken.add(own.id)
-            found.raws.set(record.record_id, own.raw)
-          } else if (!isWhole) found.unsure.add(record.record_id)
+            found.raws.set(record_id, own.raw)
+          } else if (call) found.unsure.add(record_id)
         }
       }
       return found
@@ -142,6 +146,26 @@ export function pushCalls({ connector, stream, account, context }: Parts): PushC
       )
     },
   }
+}
+
+/** Which record is whose, by `record_id`: one for each of them, as far as there are. */
+function choose(
+  records: PushedRecord[],
+  candidates: Candidate[],
+  isFree: (id: string, record: PushedRecord) => boolean,
+): Map<string, Candidate> {
+  const taken = new Set<string>()
+  const owned = new Map<string, Candidate>()
+  // whoever says most chooses first: what fits it fits those who say less
+  for (const record of records.toSorted((a, b) => b.changed.length - a.changed.length)) {
+    const own = candidates.find(({ id, fits }) =>
+      fits.includes(record) && !taken.has(id) && isFree(id, record)
+    )
+    if (own === undefined) continue
+    taken.add(own.id)
+    owned.set(record.record_id, own)
+  }
+  return owned
 }
 
 /** Whether a row had it before this record was sent: then it is another one, however much they look alike. */
