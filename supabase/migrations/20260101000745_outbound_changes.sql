@@ -95,6 +95,18 @@ begin
 end;
 $$;
 
+-- Whether a column is empty, in whichever form.
+create function private.says_nothing(name text, value jsonb)
+returns boolean
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return coalesce(private.meaning_of(says_nothing.name, says_nothing.value), '[]') = '[]';
+end;
+$$;
+
 -- The columns in which two documents do not mean the same, of those of the first. Platforms put what they are given into a form
 -- of their own, which is no change of theirs.
 create function private.contradicting(one jsonb, other jsonb)

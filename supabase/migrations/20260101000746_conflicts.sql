@@ -173,15 +173,17 @@ begin
     change.sending := null;
     perform private.count_found(change);
   end if;
-  ours := private.differing(mine, base);
+  their_changes := private.contradicting(theirs, base);
+  -- what both changed to the same stays in the form that they give it
+  ours := array(
+    select unnest(private.differing(mine, base))
+    except (select unnest(their_changes) except select unnest(private.contradicting(mine, theirs))));
   not_theirs := private.differing(private.pick(mine, ours), theirs);
   if cardinality(not_theirs) = 0 then
     perform private.end_change(change, theirs, disputed.content_hash,
       case when cardinality(ours) = 0 and change.sending is null and change.sending_at is not null then 'pushed' else 'gone' end);
     return '{}'::jsonb;
   end if;
-  their_changes := private.contradicting(theirs, base);
-  -- both may have emptied a field, each in its own form
   contradicted := private.contradicting(private.pick(mine, ours), theirs);
   conflicting := array(select unnest(contradicted) intersect select unnest(their_changes));
   if cardinality(conflicting) > 0 or cardinality(contradicted) > 0 and cardinality(their_changes) > 0 and not (settings.merge_fields

@@ -177,7 +177,7 @@ begin
     disputed.theirs := columns;
     disputed.remote_changed_at := folded.last_synced_at;
     conflicting := array(
-      select name from unnest(private.differing(disputed.mine, columns)) as name where columns -> name not in ('null', '[]', '""'));
+      select name from unnest(private.differing(disputed.mine, columns)) as name where not private.says_nothing(name, columns -> name));
     if cardinality(conflicting) > 0 then
       -- what was sent last is what the platform has
       perform private.decide_conflict(settings, disputed, 'linked', conflicting, fold_record.sync_log_id, 'local');
@@ -247,7 +247,7 @@ begin
       -- we have written that ourselves: what was edited since is ours
       when side.key = any (written) then
         case when side.value is distinct from change.sending -> side.key then side.value else their_side -> side.key end
-      when side.value in ('null', '[]', '""') then their_side -> side.key
+      when private.says_nothing(side.key, side.value) then their_side -> side.key
       -- one address, however it is written
       when side.key = 'email' and private.normalize_email(side.value #>> '{}') = private.normalize_email(their_side ->> side.key)
         then their_side -> side.key
@@ -257,7 +257,7 @@ begin
   if change.operation = 'create' then
     conflicting := array(
       select name from unnest(private.differing(agreed, their_side)) as name
-      where their_side -> name not in ('null', '[]', '""') and name <> all (written));
+      where not private.says_nothing(name, their_side -> name) and name <> all (written));
     disputed.change := change;
     disputed.mine := mine;
     disputed.theirs := their_side;

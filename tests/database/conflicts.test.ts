@@ -135,6 +135,7 @@ describe('a record that both sides changed', () => {
 
     expect(await conflictsOf(database, account)).toEqual([])
     expect(await contactsOf(database, account)).toMatchObject([{ phone: 'base' }])
+    expect(await marksOf(database, account)).toEqual([])
   })
 
   it('and back again here is no conflict', async () => {

@@ -781,6 +781,28 @@ describe('a record that each side made', () => {
     expect(await conflictsOf(database, start.account)).toEqual([])
   })
 
+  it('is theirs where ours is an address that says nothing', async () => {
+    const account = await createPushingAccount(database, { conflict_policy: 'local_wins' })
+    await admin`
+      update public.sync_streams set push_columns = push_columns || '{address}' where integration_id = ${account.id}`
+    const nowhere = {
+      line1: null,
+      line2: '',
+      city: null,
+      region: null,
+      postal_code: null,
+      country: null,
+    }
+    const ours = { email: 'ada@example.com', address: nowhere }
+    const id = await add(database, account.member, account, ours)
+    const start = { account, id, run: await openPush(database, account) }
+
+    expect(await link(start, theirs({ address: { ...nowhere, city: 'Portland' } }))).toEqual([])
+
+    expect(await contactNamed(database, start.id)).toMatchObject({ address: { city: 'Portland' } })
+    expect(await conflictsOf(database, start.account)).toEqual([])
+  })
+
   it('still has to be told what only we say, as an update', async () => {
     const start = await made({ email: 'ada@example.com', company: 'Acme' })
 
