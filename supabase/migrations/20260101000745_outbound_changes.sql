@@ -25,7 +25,7 @@ create table private.outbound_changes (
   sending jsonb, -- the columns that were to be written there
   sending_version bigint,
   sending_at timestamptz,
-  earlier jsonb, -- the intent that this one took the place of, { sending, sending_version, sending_at }: back where this one never left
+  earlier jsonb, -- the intent that this one took the place of, { sending, sending_version, sending_at }: back where this one was not taken
   primary key (integration_id, stream, record_id),
   constraint outbound_changes_operation_is_known check (operation in ('create', 'update', 'delete'))
 );
@@ -568,7 +568,7 @@ end;
 $$;
 
 -- Tries again what the platform refused, but for what is being changed, which is tried again anyway. Whoever asks for it has
--- looked what is there: what was sent before is no question any more.
+-- looked for what they were asked to: whether what was sent before is there is no question any more.
 create function private.retry_refused_changes(integration_id uuid, stream text)
 returns void
 language plpgsql
@@ -576,7 +576,9 @@ set search_path = ''
 as $$
 begin
   update private.outbound_changes as retried set refused = false, attempt_count = 0, run_at = now(),
-    sending = null, sending_version = null, sending_at = null, earlier = null
+    (sending, sending_version, sending_at) = (
+      select retried.sending, retried.sending_version, retried.sending_at
+      where retried.last_error ->> 'code' is distinct from 'push_unconfirmed')
   where retried.integration_id = retry_refused_changes.integration_id and retried.stream = retry_refused_changes.stream
     and retried.record_id = any (array(
       select change.record_id from private.outbound_changes as change

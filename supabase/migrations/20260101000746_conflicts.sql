@@ -110,7 +110,7 @@ begin
   else
     update private.outbound_changes as held set
       version = nextval('private.outbound_versions'), operation = 'update', base = end_change.theirs,
-      base_hash = end_change.content_hash, filter_hash = -1, run_at = now(), attempt_count = 0, last_error = null
+      base_hash = end_change.content_hash, filter_hash = -1, run_at = now(), attempt_count = 0, last_error = null, refused = false
     where (held.integration_id, held.stream, held.record_id) = (change.integration_id, change.stream, change.record_id);
   end if;
 end;

@@ -18,7 +18,7 @@ begin
       -- what a new record was not given is empty there
       base = coalesce(later.base, private.pick('{}', $4)) || coalesce(later.sending, '{}'),
       base_hash = held.content_hash,
-      sending = null, sending_version = null, sending_at = null, attempt_count = 0, run_at = now()
+      sending = null, sending_version = null, sending_at = null, attempt_count = 0, run_at = now(), refused = false
     from %s as held
     where later.integration_id = $1 and later.stream = $2 and later.record_id = any ($3) and held.id = later.record_id
     $sql$, private.stream_table(settings.stream))
@@ -169,10 +169,11 @@ $$;
 --   * sent: the platform has it, under source_id where it said one
 --   * deleted: it is gone there
 --   * refused: never in this form; kept in sync_errors. As push_unconfirmed it was not sent, since what was sent before it is
---     not known; that stays so until somebody asks for a push by hand
+--     not known, and a person has to look
 --   * retry: not now; tried again after the stream's pauses, then refused
---   * unsent: it never left; what was sent before it, and nobody knows of, is as it was
--- A change that was made while it was sent stays to be sent. Counts each outcome once, also when it is told again.
+--   * unsent: it never left
+-- What was not taken leaves what was sent before it, and nobody knows of, as it was. A change that was made while it was sent
+-- stays to be sent. Counts each outcome once, also when it is told again.
 create function public.finish_outbound_changes(p_sync_log_id uuid, p_lease_token uuid, p_outcomes jsonb)
 returns jsonb
 language plpgsql
@@ -214,13 +215,11 @@ begin
       perform private.finish_deleted_change(settings, change, outcome.record_id, outcome.answered_at);
     elsif change.sending_version = outcome.version then
       update private.outbound_changes as held set
-        sending = before.intent -> 'sending', sending_version = (before.intent ->> 'sending_version')::bigint,
-        sending_at = (before.intent ->> 'sending_at')::timestamptz, earlier = null,
+        -- it says nothing of the call before, whose question stays open
+        sending = change.earlier -> 'sending', sending_version = (change.earlier ->> 'sending_version')::bigint,
+        sending_at = (change.earlier ->> 'sending_at')::timestamptz, earlier = null,
         attempt_count = held.attempt_count + case when outcome.status = 'retry' and held.version = outcome.version then 1 else 0 end,
         last_error = coalesce(outcome.error, held.last_error)
-      -- what says nothing of the call before leaves that one's question open
-      from (select case when outcome.status = 'unsent' or outcome.error ->> 'code' = 'push_unconfirmed' then change.earlier end as intent)
-        as before
       where held.integration_id = run.integration_id and held.stream = run.stream and held.record_id = outcome.record_id;
       -- refused or not, what was changed meanwhile is tried at once
       if change.version = outcome.version and outcome.status = 'retry'

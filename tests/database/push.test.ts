@@ -524,29 +524,38 @@ describe('an intent without an outcome', () => {
     }])
   })
 
-  it('is the one before where the next try never left, however often; then the answer to one ends it', async () => {
+  it('is the one before until its own answer: a next try that was not taken says nothing of it', async () => {
     const { account, id, run } = await made({ first_name: 'Ada' })
     const [first] = await settleChanges(database, run, (await claimChanges(database, run)).changes)
     const [lost] = (await claimChanges(database, run)).changes
     await edit(database, account.member, id, { first_name: 'Augusta' })
 
     const tries = []
-    for (let count = 0; count < 2; count++) {
-      await pushOnce(database, run, { status: 'unsent' })
+    for (
+      const outcome of [
+        { status: 'unsent' },
+        { status: 'retry', error: refused },
+        { status: 'refused', error: refused },
+        { status: 'refused', error: { code: 'push_refused', message: 'The connector knew.' } },
+      ] as const
+    ) {
+      await pushOnce(database, run, outcome)
+      await letTimePass(account)
+      await edit(database, account.member, id, { last_name: `Byron after ${tries.length}` })
       tries.push(...(await claimChanges(database, run)).changes)
     }
-    await pushOnce(database, run, { status: 'retry', error: refused })
-    await letTimePass(account)
 
     const question = {
+      operation: 'create',
       uncertain: true,
       sending: { first_name: 'Ada' },
       sending_version: first!.version,
       sending_at: lost!.sending_at,
-      columns: { first_name: 'Augusta' },
+      columns: expect.objectContaining({ first_name: 'Augusta' }),
     }
-    expect(tries).toMatchObject([question, question])
-    expect((await claimChanges(database, run)).changes).toMatchObject([{ uncertain: false }])
+    expect(tries).toMatchObject([question, question, question, question])
+    await pushOnce(database, run, { status: 'sent', source_id: '1' })
+    expect(await marksOf(database, account)).toEqual([])
   })
 
   it('that only a person can settle outlives an edit, which does not send it twice; a push by hand sends it', async () => {
@@ -565,6 +574,47 @@ describe('an intent without an outcome', () => {
 
     expect(afterEdit.changes).toMatchObject([{ uncertain: true, sending: { first_name: 'Ada' } }])
     expect(byHand.changes).toMatchObject([{ uncertain: false, columns: { first_name: 'Augusta' } }])
+  })
+
+  it('of which nobody was asked to look is not forgotten by a push by hand', async () => {
+    const { account, run } = await made({ first_name: 'Ada' })
+    await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    await pushOnce(database, run, { status: 'refused', error: refused })
+    await finishRun(database, run)
+
+    const log = await startSync(database, account.id, { stream: 'contacts', mode: 'push' })
+    const byHand = await claimChanges(database, (await claimRun(database, log.id))!)
+
+    expect(byHand.changes).toMatchObject([{ uncertain: true, sending: { first_name: 'Ada' } }])
+  })
+
+  it('that was answered by what is read since leaves the rest to be sent, though that was refused', async () => {
+    const { account, id, run } = await made({ email: 'ada@example.com' })
+    await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    await edit(database, account.member, id, { phone: 'no number' })
+    await pushOnce(database, run, { status: 'refused', error: refused })
+
+    const there = contact('crm-1', { email: 'ada@example.com', phone: null })
+    await bring(database, account, { ...there, last_synced_at: new Date().toISOString() })
+
+    expect((await claimChanges(database, run)).changes).toMatchObject([
+      { operation: 'update', source_id: 'crm-1', changed: ['phone'], uncertain: false },
+    ])
+    expect(await openErrorsOf(account)).toEqual([])
+  })
+
+  it('ends with a change that was refused, where the platform then changes the record and wins', async () => {
+    const { account, held, run } = await changed({ conflict_policy: 'remote_wins' })
+    await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    await edit(database, account.member, held.id, { phone: 'ours again' })
+    await pushOnce(database, run, { status: 'refused', error: refused })
+
+    await bring(database, account, contact('1', { phone: 'theirs', company: 'Base' }, 2))
+    await pushOnce(database, run, { status: 'sent' })
+
+    expect(await contactNamed(database, held.id)).toMatchObject({ phone: 'theirs' })
+    expect(await marksOf(database, account)).toEqual([])
+    expect(await openErrorsOf(account)).toEqual([])
   })
 
   it('of a record that was deleted here is looked for, and deleted there where it was made', async () => {
