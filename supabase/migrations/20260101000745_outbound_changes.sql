@@ -354,8 +354,8 @@ end;
 $$;
 
 -- Writes down changes that `selected` finds: integration_id, stream, record_id, organization_id, source_id, operation, base,
--- base_hash, changed_by, fits, filter_hash. Answers whether one of them fits; null: there are none. Of several changes of one record the base stays the first one's: what the
--- platform has.
+-- base_hash, changed_by, fits, filter_hash. Answers whether one of them is to be sent; null: there are none. Of several changes
+-- of one record the base stays the first one's: what the platform has.
 create function private.mark_changes_sql(selected text)
 returns text
 language sql
@@ -371,11 +371,12 @@ as $$
     on conflict (integration_id, stream, record_id) do update set
       source_id = excluded.source_id, version = excluded.version, operation = excluded.operation,
       base = excluded.base || held.base, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
-      fits = excluded.fits, filter_hash = excluded.filter_hash,
-      run_at = excluded.run_at, attempt_count = 0, last_error = null, refused = false
-    returning held.fits
+      fits = excluded.fits, filter_hash = excluded.filter_hash, run_at = excluded.run_at, attempt_count = 0,
+      -- what a person has to look for first waits for them, unless it is deleted: then it is not to be made again
+      refused = held.refused and excluded.operation <> 'delete' and coalesce(held.last_error ->> 'code' = 'push_unconfirmed', false)
+    returning held.fits and not held.refused as is_due
     )
-    select bool_or(marked.fits) from marked
+    select bool_or(marked.is_due) from marked
     $sql$, mark_changes_sql.selected);
 $$;
 

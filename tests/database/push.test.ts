@@ -558,22 +558,36 @@ describe('an intent without an outcome', () => {
     expect(await marksOf(database, account)).toEqual([])
   })
 
-  it('that only a person can settle outlives an edit, which does not send it twice; a push by hand sends it', async () => {
+  it('that only a person can settle outlives edits, which do not send it; one push by hand does', async () => {
     const { account, id, run } = await made({ first_name: 'Ada' })
     const unconfirmed = { code: 'push_unconfirmed', message: 'Look.' }
-    const refuse = () => pushOnce(database, run, { status: 'refused', error: unconfirmed })
     await settleChanges(database, run, (await claimChanges(database, run)).changes)
-    await refuse()
+    await pushOnce(database, run, { status: 'refused', error: unconfirmed })
     await edit(database, account.member, id, { first_name: 'Augusta' })
+    await edit(database, account.member, id, { first_name: 'Augusta Ada' })
 
-    const afterEdit = await claimChanges(database, run)
-    await refuse()
+    const afterEdits = await claimChanges(database, run)
     await finishRun(database, run)
     const log = await startSync(database, account.id, { stream: 'contacts', mode: 'push' })
     const byHand = await claimChanges(database, (await claimRun(database, log.id))!)
 
-    expect(afterEdit.changes).toMatchObject([{ uncertain: true, sending: { first_name: 'Ada' } }])
-    expect(byHand.changes).toMatchObject([{ uncertain: false, columns: { first_name: 'Augusta' } }])
+    expect(afterEdits.changes).toEqual([])
+    expect(byHand.changes).toMatchObject([
+      { uncertain: false, columns: { first_name: 'Augusta Ada' } },
+    ])
+  })
+
+  it('that only a person can settle ends with the record, where somebody deletes it here', async () => {
+    const { account, id, run } = await made({ first_name: 'Ada' }, { push_deletes: true })
+    const unconfirmed = { code: 'push_unconfirmed', message: 'Look.' }
+    await settleChanges(database, run, (await claimChanges(database, run)).changes)
+    await pushOnce(database, run, { status: 'refused', error: unconfirmed })
+    await remove(database, account.member, id)
+
+    await pushOnce(database, run, { status: 'sent' })
+
+    expect(await marksOf(database, account)).toEqual([])
+    expect(await openErrorsOf(account)).toEqual([])
   })
 
   it('of which nobody was asked to look is not forgotten by a push by hand', async () => {
