@@ -1,7 +1,10 @@
 // What a push does not send, and what it does not believe: each beside the same push going through.
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import type { Connector } from '../../supabase/functions/_shared/connectors/define-connector.ts'
+import type {
+  Connector,
+  Stream,
+} from '../../supabase/functions/_shared/connectors/define-connector.ts'
 import { MOST_PAGES } from '../../supabase/functions/_shared/connectors/push-calls.ts'
 import type { Push } from '../../supabase/functions/_shared/connectors/vocabulary/push.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
@@ -35,14 +38,14 @@ beforeAll(async () => {
   return () => direct.end()
 })
 
-/** An account whose contacts go both ways; `changes` are to how its connector pushes. */
-async function open(changes: Partial<Push> = {}) {
+/** An account whose contacts go both ways; the changes are to how its connector pushes, and reads. */
+async function open(changes: Partial<Push> = {}, reading: Partial<Stream> = {}) {
   const connector = twoWayConnector(options)
   const contacts = connector.streams.contacts!
   const push = { ...contacts.push!, ...changes } as Push
   registry.set(TWO_WAY, {
     ...connector,
-    streams: { contacts: { ...contacts, push } as typeof contacts },
+    streams: { contacts: { ...contacts, ...reading, push } as typeof contacts },
   })
   const { admin } = faulty
   const [organization] = await admin`
@@ -159,6 +162,69 @@ describe('a new record without a key whose answer was lost', () => {
 
     expect(platform.records.size).toBe(made)
     expect((await refusedOf(id)).map(({ code }) => code)).toEqual(refusals)
+  })
+})
+
+describe('a new record that is there in a form that cannot be read', () => {
+  /** What the platform shows of anybody cannot be mapped, until it is put right there. */
+  function unreadable() {
+    const { toRecord } = twoWayConnector(options).streams.contacts!
+    const there = { isRight: false }
+    const reading: Partial<Stream> = {
+      toRecord(raw, context) {
+        if (!there.isRight) throw new Error('its kind is unknown')
+        return toRecord(raw, context)
+      },
+    }
+    return { there, reading }
+  }
+  const reason = {
+    code: 'invalid_record',
+    message: expect.stringMatching(/r0001.*its kind is unknown/),
+  }
+
+  it('is not made again by an edit or by hand, says why, and is linked once it can be read', async () => {
+    const { there, reading } = unreadable()
+    const { id, platform, sync, insert } = await open({}, reading)
+    await insert({ email: null, first_name: 'Ada' })
+    platform.setFault({ at: 1, kind: 'lost answer', fail: () => new TypeError('fetch failed') })
+    await sync('push')
+    platform.setFault(null)
+
+    const logs = [await sync('push')]
+    await faulty.admin`update public.contacts set company = 'Acme' where integration_id = ${id}`
+    logs.push(await sync('push'), await sync('push'))
+    const refusals = await refusedOf(id)
+    const made = platform.records.size
+    there.isRight = true
+    const last = await sync('push')
+
+    expect(logs.map(({ status, failed_count }) => [status, failed_count])).toEqual(
+      [['partial', 1], ['partial', 1], ['partial', 1]],
+    )
+    expect(refusals).toEqual([reason])
+    expect(made).toBe(1)
+    expect(last).toMatchObject({ status: 'success', failed_count: 0 })
+    expect([...platform.records.values()]).toMatchObject([{ first_name: 'Ada', company: 'Acme' }])
+    expect(await refusedOf(id)).toEqual([])
+  })
+
+  it('is not written over, where its address tells that it is there', async () => {
+    const { there, reading } = unreadable()
+    const { id, platform, sync, insert } = await open({}, reading)
+    platform.create({ email: 'ada@x.test', first_name: 'Augusta', company: null, phone: null })
+    await insert({ email: 'ada@x.test', first_name: 'Ada' }, { email: 'b@x.test', first_name: 'B' })
+
+    const log = await sync('push')
+    const refusals = await refusedOf(id)
+    const first = [...platform.records.values()].map(({ first_name }) => first_name)
+    there.isRight = true
+    await sync('push')
+
+    expect(log).toMatchObject({ status: 'partial', pushed_count: 1, failed_count: 1 })
+    expect(refusals).toEqual([reason])
+    expect(first).toEqual(['Augusta', 'B'])
+    expect(await refusedOf(id)).toEqual([])
   })
 })
 

@@ -128,7 +128,7 @@ async function proveLookup(
 }
 
 async function findCreates(job: PushJob, changes: OutboundChange[]): Promise<Seen> {
-  const { run, outside: { clock, db } } = job
+  const { run, outside: { clock, db }, connector, stream } = job
   const seen = nothingSeen()
   const taken = new Set<string>()
   const unsure = new Set<string>()
@@ -136,12 +136,19 @@ async function findCreates(job: PushJob, changes: OutboundChange[]): Promise<See
     const fetched_at = clock.now().toISOString()
     const found = await callsOf(job).find(records, (ids) => heldSince(db, run, ids))
     for (const [record_id, raw] of found.raws) {
-      const [record] = collect(job, [raw], fetched_at).rows
+      const { rows: [record], refused: [unreadable] } = collect(job, [raw], fetched_at)
+      const source_id = stream.id(raw)!
       // one record there is one record here
-      if (!record || taken.has(record_id) || taken.has(record.source_id)) continue
-      taken.add(record_id).add(record.source_id)
-      seen.links.push({ record_id, record })
+      if (!(record || unreadable) || taken.has(record_id) || taken.has(source_id)) continue
+      taken.add(record_id).add(source_id)
       seen.shown.set(record_id, raw)
+      if (record) seen.links.push({ record_id, record })
+      // sent, it would be there twice, or over what cannot be compared
+      if (unreadable) {
+        const message =
+          `${connector.name} has it as ${source_id}, which cannot be read: ${unreadable.message}`
+        seen.refused.set(record_id, { code: unreadable.code, message })
+      }
     }
     for (const record_id of found.unsure) unsure.add(record_id)
   }
