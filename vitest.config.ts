@@ -33,7 +33,8 @@ class LongestFirst extends BaseSequencer {
       'unit-with-fake-timers',
     ]
     const rank = ({ project, moduleId }: TestSpecification) =>
-      kinds.indexOf(project.name) - (longestOfUnit.some((file) => moduleId.endsWith(file)) ? 0.5 : 0)
+      kinds.indexOf(project.name) -
+      (longestOfUnit.some((file) => moduleId.endsWith(file)) ? 0.5 : 0)
     return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
   }
 }
