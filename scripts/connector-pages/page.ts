@@ -208,5 +208,5 @@ function perSecond({ requestsPerSecond, burst }: RateLimit): string {
     : requestsPerSecond * 60 >= 1
     ? [requestsPerSecond * 60, 'minute']
     : [requestsPerSecond * 3600, 'hour']
-  return `${Number(count.toFixed(2))} a ${span}, ${burst} at once`
+  return `${Number(count.toFixed(2))} a ${span}, ${burst === 1 ? 'evenly' : `${burst} at once`}`
 }

@@ -90,6 +90,10 @@ export const mailchimp = defineConnector({
     'Mailchimp takes whole addresses only, with line 1, city, region and postal code. Deleting archives.',
     '',
     'The daily numbers go back as far as Mailchimp shows them, half a year; older ones stay.',
+    '',
+    'Mailchimp takes ten calls of an account at the same time. Kept is a pace, and no count: five calls a second of all its',
+    'audiences together, evenly, which are ten at the same time where every answer takes two seconds. Slower answers, and the few calls',
+    'that try an account before it is connected, can make them more; Mailchimp refuses those (429), which wait and are sent again.',
   ].join('\n'),
   settings,
 
