@@ -1887,6 +1887,10 @@ export type Database = {
         }
         Returns: undefined
       }
+      'begin_grant_revocation': {
+        Args: { 'p_credentials_id'?: string; 'p_integration_id': string }
+        Returns: Json
+      }
       'begin_oauth': {
         Args: {
           'p_code_challenge': string
@@ -1971,6 +1975,7 @@ export type Database = {
           'p_name': string
           'p_organization_id': string
           'p_push_columns'?: Json
+          'p_revoked'?: boolean
           'p_settings': Json
           'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number
@@ -2020,6 +2025,7 @@ export type Database = {
           'p_refresh_token': string
           'p_scope': string
           'p_settings': Json
+          'p_started_at'?: string
           'p_streams': (string)[]
           'p_sync_interval_minutes': number
         }
@@ -2133,6 +2139,7 @@ export type Database = {
       'disconnect_integration': {
         Args: {
           'p_actor_id'?: string
+          'p_credentials_id'?: string
           'p_delete_data'?: boolean
           'p_integration_id': string
           'p_keep_credentials'?: boolean
@@ -2195,6 +2202,14 @@ export type Database = {
           'p_lease_token': string
         }
         Returns: undefined
+      }
+      'find_integration': {
+        Args: {
+          'p_connector': string
+          'p_external_account_id': string
+          'p_organization_id': string
+        }
+        Returns: string
       }
       'finish_action': {
         Args: { 'p_action_id': string; 'p_detail'?: Json; 'p_result': Json; 'p_status': string }
@@ -2385,10 +2400,6 @@ export type Database = {
         }
       }
       'preview_push': { Args: { 'p_integration_id': string; 'p_stream': string }; Returns: Json }
-      'read_oauth_tokens': {
-        Args: { 'p_credentials_id'?: string; 'p_integration_id': string }
-        Returns: Json
-      }
       'read_sync_log': {
         Args: { 'p_sync_log_id': string }
         Returns: {
@@ -2781,6 +2792,7 @@ export type Database = {
           'p_name'?: string
           'p_paused'?: boolean
           'p_push_columns'?: Json
+          'p_revoked'?: boolean
           'p_settings'?: Json
           'p_streams'?: (string)[]
           'p_sync_interval_minutes'?: number

@@ -222,13 +222,54 @@ begin
 end;
 $$;
 
+-- What the activity log says of the sign-in that is held, before it is forgotten: whether the platform took it back, "unknown"
+-- where `revoked` is null; null where there is none.
+create function private.told_revocation(integration_id uuid, revoked boolean)
+returns jsonb
+language plpgsql -- as open_integration
+stable
+set search_path = ''
+as $$
+begin
+  return (select coalesce(to_jsonb(told_revocation.revoked), '"unknown"')
+  from private.oauth_grants as grants where grants.integration_id = told_revocation.integration_id);
+end;
+$$;
+
+create function private.record_credentials_replaced(integration public.integrations, revoked boolean, actor_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform private.record_activity(integration.organization_id, 'integration.credentials_replaced', 'integration', integration.id::text,
+    jsonb_strip_nulls(jsonb_build_object('connector', integration.connector, 'name', integration.name,
+      'revoked', private.told_revocation(integration.id, record_credentials_replaced.revoked))),
+    'success', record_credentials_replaced.actor_id);
+end;
+$$;
+
+-- Which integration an organization has of an account.
+create function public.find_integration(p_organization_id uuid, p_connector text, p_external_account_id text)
+returns uuid
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  select id from public.integrations
+  where organization_id = p_organization_id and connector = p_connector and external_account_id = p_external_account_id;
+$$;
+grant execute on function public.find_integration(uuid, text, text) to service_role;
+
 -- Connects an account, or connects it again: the same account on the same connector keeps its
 -- integration, with its id, streams, cursors and data. p_push_columns: as private.ensure_streams takes them.
+-- p_revoked: of a sign-in in whose place these credentials are, as disconnect_integration takes it.
 create function public.connect_integration(
   p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb,
   p_credentials jsonb, p_sync_interval_minutes int default null, p_actor_id uuid default null,
   p_access_token text default null, p_token_expires_at timestamptz default null,
-  p_account jsonb default '{}', p_streams text[] default null, p_push_columns jsonb default '{}'
+  p_account jsonb default '{}', p_streams text[] default null, p_push_columns jsonb default '{}', p_revoked boolean default null
 )
 returns public.integrations
 language plpgsql
@@ -258,22 +299,25 @@ begin
     sync_interval_minutes = coalesce(p_sync_interval_minutes, held.sync_interval_minutes),
     last_error = null, connected_at = now(), disconnected_at = null, credentials_kept_until = null
   returning * into connected;
+  if exists (select 1 from private.oauth_grants where integration_id = connected.id and revocation_started_at is not null) then
+    perform private.record_credentials_replaced(connected, p_revoked, p_actor_id);
+  end if;
   perform private.store_credentials(connected.id, p_credentials, p_access_token, p_token_expires_at);
   perform private.ensure_streams(connected.id, p_streams, p_push_columns);
   return connected;
 end;
 $$;
 grant execute on function
-  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz, jsonb, text[], jsonb) to service_role;
+  public.connect_integration(uuid, text, text, text, jsonb, jsonb, int, uuid, text, timestamptz, jsonb, text[], jsonb, boolean) to service_role;
 
 -- Changes only what is given. `paused` true holds the schedule and refuses runs; false lifts it. A token is
--- kept only with the credentials it was made with. p_push_columns comes with p_streams.
+-- kept only with the credentials it was made with. p_push_columns comes with p_streams. p_revoked: as connect_integration.
 create function public.update_integration(
   p_integration_id uuid, p_name text default null, p_settings jsonb default null, p_credentials jsonb default null,
   p_sync_interval_minutes int default null, p_paused boolean default null, p_actor_id uuid default null,
   p_access_token text default null, p_token_expires_at timestamptz default null,
   p_account jsonb default null, p_streams text[] default null, p_webhooks boolean default null,
-  p_push_columns jsonb default '{}'
+  p_push_columns jsonb default '{}', p_revoked boolean default null
 )
 returns public.integrations
 language plpgsql
@@ -295,7 +339,7 @@ begin
     status = case
       when p_paused and held.status in ('connected', 'error') then 'paused'
       when not p_paused and held.status = 'paused' then 'connected'
-      when is_proved and held.status = 'error' then 'connected'
+      when is_proved and held.status in ('error', 'needs_reconnect') then 'connected'
       else held.status
     end,
     consecutive_failures = case when is_proved then 0 else held.consecutive_failures end,
@@ -309,9 +353,8 @@ begin
     perform private.refuse('integration_disconnected', 'Connect the account again first.');
   end if;
   if p_credentials is not null then
+    perform private.record_credentials_replaced(changed, p_revoked, p_actor_id);
     perform private.store_credentials(changed.id, p_credentials, p_access_token, p_token_expires_at);
-    perform private.record_activity(changed.organization_id, 'integration.credentials_replaced', 'integration', changed.id::text,
-      jsonb_build_object('connector', changed.connector, 'name', changed.name), 'success', p_actor_id);
   end if;
   if changed.status = 'paused' then
     perform private.end_open_runs(changed.id, 'integration_paused', 'The integration was paused while this run was open.');
@@ -327,14 +370,15 @@ begin
 end;
 $$;
 grant execute on function
-  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz, jsonb, text[], boolean, jsonb) to service_role;
+  public.update_integration(uuid, text, jsonb, jsonb, int, boolean, uuid, text, timestamptz, jsonb, text[], boolean, jsonb, boolean) to service_role;
 
 -- Forgets the credentials, stops schedules and runs, keeps the synced data unless told otherwise. p_revoked:
--- whether the platform took back what its owner had granted, p_unsubscribed: whether it sends no more webhooks; null where
--- there was nothing to take back. p_keep_credentials: for three days, in which its webhooks can still be ended.
+-- whether the platform took back what its owner had granted; null: nobody knows. p_unsubscribed: whether it sends no more webhooks;
+-- null where there were none. p_keep_credentials: for three days, in which its webhooks can still be ended. With p_credentials_id
+-- only while those are the credentials held (lease_lost): others may be of a sign-in that nobody has revoked.
 create function public.disconnect_integration(
   p_integration_id uuid, p_delete_data boolean default false, p_actor_id uuid default null, p_revoked boolean default null,
-  p_unsubscribed boolean default null, p_keep_credentials boolean default false
+  p_unsubscribed boolean default null, p_keep_credentials boolean default false, p_credentials_id uuid default null
 )
 returns public.integrations
 language plpgsql
@@ -346,11 +390,19 @@ declare
   left_over public.integrations;
 begin
   perform private.act_as(p_actor_id);
-  perform set_config('plugboard.disconnect_detail',
-    jsonb_strip_nulls(jsonb_build_object('revoked', p_revoked, 'unsubscribed', p_unsubscribed, 'data_deleted', p_delete_data))::text, true);
   if p_delete_data then
     perform private.hold_synced_data(p_integration_id);
   end if;
+  perform 1 from public.integrations where id = p_integration_id for update; -- whoever connects it meanwhile waits
+  if p_credentials_id is not null and not exists (
+    select 1 from private.integration_credentials as held
+    where held.integration_id = p_integration_id and held.credentials_secret_id = p_credentials_id
+  ) then
+    perform private.refuse('lease_lost', 'Other credentials came meanwhile.');
+  end if;
+  perform set_config('plugboard.disconnect_detail', jsonb_strip_nulls(jsonb_build_object(
+    'revoked', case when not p_keep_credentials then private.told_revocation(p_integration_id, p_revoked) end,
+    'unsubscribed', p_unsubscribed, 'data_deleted', p_delete_data))::text, true);
   update public.integrations as held set status = 'disconnected', disconnected_at = now(),
     credentials_kept_until = case when p_keep_credentials and exists (
       select 1 from private.integration_credentials as credentials where credentials.integration_id = held.id
@@ -371,7 +423,7 @@ begin
   return left_over;
 end;
 $$;
-grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean, boolean, boolean) to service_role;
+grant execute on function public.disconnect_integration(uuid, boolean, uuid, boolean, boolean, boolean, uuid) to service_role;
 
 -- Ends the time for which disconnecting has left credentials, where the account is not connected again.
 create function private.delete_kept_credentials(integration_id uuid, unsubscribed boolean, revoked boolean)
@@ -381,7 +433,8 @@ set search_path = ''
 as $$
 begin
   perform set_config('plugboard.disconnect_detail', jsonb_strip_nulls(jsonb_build_object(
-    'revoked', delete_kept_credentials.revoked, 'unsubscribed', delete_kept_credentials.unsubscribed))::text, true);
+    'revoked', private.told_revocation(delete_kept_credentials.integration_id, delete_kept_credentials.revoked),
+    'unsubscribed', delete_kept_credentials.unsubscribed))::text, true);
   update public.integrations as held set credentials_kept_until = null
   where held.id = delete_kept_credentials.integration_id and held.credentials_kept_until is not null;
   if found then

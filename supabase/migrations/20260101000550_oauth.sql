@@ -160,6 +160,7 @@ begin
   return jsonb_build_object(
     'outcome', outcome, 'return_url', started.return_url,
     'sign_in', case when outcome = 'ready' then jsonb_build_object(
+      'used_at', now(),
       'organization_id', started.organization_id, 'user_id', started.user_id, 'connector', started.connector,
       'integration_id', started.integration_id, 'name', started.name, 'settings', started.settings,
       'sync_interval_minutes', started.sync_interval_minutes, 'redirect_uri', started.redirect_uri,
@@ -200,6 +201,7 @@ create table private.oauth_grants (
   next_refresh_at timestamptz not null default '-infinity',
   last_error jsonb, -- { code, message, next }
   ended_at timestamptz, -- the platform takes the refresh token no longer: never asked again
+  revocation_started_at timestamptz, -- set before the platform is asked to take it back; what stays set is of a worker that died
   updated_at timestamptz not null default now(),
   -- it outlasts the call to the token endpoint (20 s) and the tries to keep its answer (30 s)
   constraint oauth_grants_lease_has_an_end check ((refresh_lease_token is null) = (refresh_lease_expires_at is null))
@@ -249,10 +251,13 @@ as $$
 $$;
 
 -- Ends a sign-in: connects the account, or connects it again, with its tokens. p_integration_id: only this one.
+-- p_started_at: before its code was exchanged. Refused where the account's grant is being revoked or was meanwhile: many
+-- platforms then end every grant of the same person, and these tokens with them. A revocation takes less than five minutes.
 create function public.connect_oauth_integration(
   p_organization_id uuid, p_connector text, p_external_account_id text, p_name text, p_settings jsonb, p_account jsonb,
   p_streams text[], p_sync_interval_minutes int, p_actor_id uuid, p_integration_id uuid,
-  p_access_token text, p_expires_in_seconds int, p_refresh_token text, p_scope text, p_push_columns jsonb default '{}'
+  p_access_token text, p_expires_in_seconds int, p_refresh_token text, p_scope text, p_push_columns jsonb default '{}',
+  p_started_at timestamptz default null
 )
 returns public.integrations
 language plpgsql
@@ -262,6 +267,7 @@ as $$
 declare
   known public.integrations;
   connected public.integrations;
+  held_id uuid := public.find_integration(p_organization_id, p_connector, p_external_account_id);
 begin
   if p_integration_id is not null then
     -- what a manager changed while the owner was at the platform stays
@@ -273,6 +279,16 @@ begin
       perform private.refuse('oauth_account_mismatch',
         format('%s is another account than the one just signed in to: connect that one by itself.', known.name));
     end if;
+  end if;
+  perform 1 from public.integrations where id = held_id for update;
+  if exists (
+    select 1 from public.integrations as held
+    left join private.oauth_grants as grants on grants.integration_id = held.id
+    where held.id = held_id
+      and (held.disconnected_at > p_started_at or grants.revocation_started_at > clock_timestamp() - interval '5 minutes')
+  ) then
+    perform private.refuse('oauth_account_disconnected',
+      'The access to this account was taken back during the sign-in: sign in again in a few minutes.');
   end if;
   connected := public.connect_integration(
     p_organization_id, p_connector, p_external_account_id, coalesce(known.name, p_name), coalesce(known.settings, p_settings), '{}',
@@ -288,7 +304,7 @@ begin
 end;
 $$;
 grant execute on function public.connect_oauth_integration(
-  uuid, text, text, text, jsonb, jsonb, text[], int, uuid, uuid, text, int, text, text, jsonb
+  uuid, text, text, text, jsonb, jsonb, text[], int, uuid, uuid, text, int, text, text, jsonb, timestamptz
 ) to service_role;
 
 -- Asks for a token newer than p_generation. The row's lock makes all who ask take turns:
@@ -441,27 +457,40 @@ as $$
   where integration.id = require_reconnect.integration_id and integration.status in ('connected', 'error', 'paused');
 $$;
 
--- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token, is_shared }, or
--- null. is_shared: another integration has the same account, and many platforms would end its grant too. With
--- p_credentials_id only while those are still the credentials held, so that no later sign-in is revoked.
-create function public.read_oauth_tokens(p_integration_id uuid, p_credentials_id uuid default null)
+-- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token, is_shared, interrupted },
+-- or null. is_shared: another integration has the same account, and many platforms would end its grant too. interrupted: a
+-- revocation before this one never came to an end, so the platform may have taken it back already. With p_credentials_id only
+-- while those are still the credentials held, so that no later sign-in is revoked.
+create function public.begin_grant_revocation(p_integration_id uuid, p_credentials_id uuid default null)
 returns jsonb
-language sql
-stable
+language plpgsql
 security definer
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'access_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = held.token_secret_id),
-    'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = grants.refresh_token_secret_id),
+declare
+  held private.oauth_grants;
+begin
+  perform 1 from public.integrations where id = p_integration_id for update; -- a sign-in that ends just now comes first, or is refused
+  select grants.* into held
+  from private.oauth_grants as grants
+  join private.integration_credentials as credentials on credentials.integration_id = grants.integration_id
+  where grants.integration_id = p_integration_id and (p_credentials_id is null or credentials.credentials_secret_id = p_credentials_id)
+  for update of grants;
+  if not found then
+    return null;
+  end if;
+  update private.oauth_grants set revocation_started_at = clock_timestamp() where integration_id = p_integration_id;
+  return (select jsonb_build_object(
+    'access_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = credentials.token_secret_id),
+    'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = held.refresh_token_secret_id),
     'is_shared', exists (
       select 1 from public.integrations as own
       join public.integrations as other on other.connector = own.connector
         and other.external_account_id = own.external_account_id and other.id <> own.id
       join private.oauth_grants as theirs on theirs.integration_id = other.id
-      where own.id = p_integration_id))
-  from private.oauth_grants as grants
-  join private.integration_credentials as held on held.integration_id = grants.integration_id
-  where grants.integration_id = p_integration_id and (p_credentials_id is null or held.credentials_secret_id = p_credentials_id);
+      where own.id = p_integration_id),
+    'interrupted', held.revocation_started_at is not null)
+  from private.integration_credentials as credentials where credentials.integration_id = p_integration_id);
+end;
 $$;
-grant execute on function public.read_oauth_tokens(uuid, uuid) to service_role;
+grant execute on function public.begin_grant_revocation(uuid, uuid) to service_role;

@@ -192,11 +192,12 @@ declare
 begin
   for late in
     select integration.id, exists (
-      select 1 from private.oauth_grants as grants where grants.integration_id = integration.id) as is_granted
+      select 1 from private.oauth_grants as grants
+      where grants.integration_id = integration.id and grants.revocation_started_at is not null) as is_interrupted
     from public.integrations as integration where integration.credentials_kept_until <= now() for update skip locked
   loop
-    -- no worker came to take a sign-in back
-    perform private.delete_kept_credentials(late.id, false, case when late.is_granted then false end);
+    -- no worker came to take a sign-in back, or to say that it did
+    perform private.delete_kept_credentials(late.id, false, case when not late.is_interrupted then false end);
   end loop;
   perform private.end_lost_actions();
   perform private.forget_verifiers();

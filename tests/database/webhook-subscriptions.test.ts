@@ -243,7 +243,7 @@ describe('kept credentials', () => {
       { p_integration_id: id, p_to_unsubscribe: true },
     )
     const tokens = () =>
-      call('service_role', 'read_oauth_tokens', {
+      call('service_role', 'begin_grant_revocation', {
         p_integration_id: id,
         p_credentials_id: credentials_id,
       })

@@ -22,7 +22,11 @@ describe('connecting', () => {
     const { calls, connected } = connectFeed(url)
 
     await expect(connected).resolves.toMatchObject({ status: 'connected' })
-    expect(calls.map(({ name }) => name)).toEqual(['acquire_request', 'connect_integration'])
+    expect(calls.map(({ name }) => name)).toEqual([
+      'acquire_request',
+      'find_integration',
+      'connect_integration',
+    ])
   })
 
   it('gives up a platform that stalls, names it and keeps nothing', async () => {

@@ -158,6 +158,7 @@ export const finishSignIn = contract({
     'oauth_denied',
     'oauth_response_invalid',
     'oauth_exchange_failed',
+    'oauth_account_disconnected', // meanwhile
     'oauth_scope_missing',
     'oauth_account_mismatch',
     'invalid_settings',

@@ -6,8 +6,9 @@ import { beginSignIn } from '../oauth/begin-sign-in.ts'
 import { signInAuth } from '../oauth/sign-in-client.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
-import { requireConnector } from './open-integration.ts'
+import { readIntegration, requireConnector } from './open-integration.ts'
 import { proveAccount } from './prove-account.ts'
+import { revokeGrant } from './revoke-grant.ts'
 
 /** Connects the account, or connects it again: the same account keeps its integration. */
 export async function connectAccount(
@@ -36,10 +37,14 @@ export async function connectAccount(
     return await beginSignIn(outside, { ...signIn, return_url }, actorId)
   }
   const proved = await proveAccount(outside, connector, values, input.organization_id)
-  return await outside.db.call<Integration>('connect_integration', {
+  const account = {
     p_organization_id: input.organization_id,
     p_connector: connector.slug,
     p_external_account_id: connector.accountId({ ...values, account: proved.account }),
+  }
+  const known = await outside.db.call<string | null>('find_integration', account)
+  return await outside.db.call<Integration>('connect_integration', {
+    ...account,
     p_name: input.name ?? proved.account_name ?? connector.name,
     p_settings: values.settings,
     p_credentials: values.credentials,
@@ -50,5 +55,10 @@ export async function connectAccount(
     p_account: proved.account,
     p_streams: connector.streamsOf(values.settings),
     p_push_columns: pushColumnsOf(connector, values.settings),
+    // a sign-in in whose place these credentials are
+    p_revoked: known === null ? null : await revokeGrant(
+      outside,
+      await readIntegration(outside.db, known, { toUnsubscribe: true }),
+    ),
   })
 }

@@ -4,6 +4,7 @@ import type {
   disconnectIntegration as disconnectContract,
   Integration,
 } from '../contracts/integrations.ts'
+import { isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { endSubscriptions } from '../webhooks/end-subscriptions.ts'
 import { readIntegration } from './open-integration.ts'
@@ -25,13 +26,22 @@ export async function disconnectIntegration(
   // first: without a grant nobody could
   const outcome = await endSubscriptions(outside, await read())
   const isKept = outcome === 'unanswered' && !input.delete_credentials_at_once
-  return await outside.db.call<Integration>('disconnect_integration', {
-    p_integration_id: input.integration_id,
-    p_delete_data: input.delete_data ?? false,
-    p_actor_id: actorId,
-    // its owner may have signed in again meanwhile: that goes, too
-    p_revoked: isKept ? null : await revokeGrant(outside, await read()),
-    p_unsubscribed: outcome === null ? null : outcome === 'ended',
-    p_keep_credentials: isKept,
-  })
+  for (;;) {
+    const open = await read()
+    const revoked = isKept ? null : await revokeGrant(outside, open)
+    try {
+      return await outside.db.call<Integration>('disconnect_integration', {
+        p_integration_id: input.integration_id,
+        p_delete_data: input.delete_data ?? false,
+        p_actor_id: actorId,
+        p_revoked: revoked,
+        p_unsubscribed: outcome === null ? null : outcome === 'ended',
+        p_keep_credentials: isKept,
+        p_credentials_id: open.credentials_id,
+      })
+    } catch (error) {
+      // its owner has signed in again meanwhile: that is revoked and goes, too
+      if (!isCode(error, 'lease_lost')) throw error
+    }
+  }
 }

@@ -6,18 +6,36 @@ import { storedGrant } from '../oauth/stored-grant.ts'
 import type { Outside } from '../platform/outside.ts'
 import type { OpenIntegration } from './open-integration.ts'
 
-/** @returns Whether the platform took it back; null where its owner had granted nothing, or has signed in again since. */
+/** `public.begin_grant_revocation`. */
+type Begun = HeldTokens & { is_shared: boolean; interrupted: boolean }
+
+/**
+ * From its beginning on no sign-in of the account ends well until other credentials are stored or these are forgotten.
+ *
+ * @returns Whether the platform took it back; null where nobody knows, or its owner had granted nothing or has signed in
+ *   again since.
+ */
 export async function revokeGrant(
   outside: Outside,
   open: OpenIntegration,
 ): Promise<boolean | null> {
-  const { integration, credentials_id } = open
-  if (credentials_id === null) return null
-  const tokens = await outside.db.call<(HeldTokens & { is_shared: boolean }) | null>(
-    'read_oauth_tokens',
-    { p_integration_id: integration.id, p_credentials_id: credentials_id },
-  )
-  if (!tokens) return null
+  if (open.credentials_id === null) return null
+  const begun = await outside.db.call<Begun | null>('begin_grant_revocation', {
+    p_integration_id: open.integration.id,
+    p_credentials_id: open.credentials_id,
+  })
+  if (!begun) return null
+  const revoked = await revoke(outside, open, begun)
+  // by the worker that died before it could say so, perhaps
+  return revoked === false && begun.interrupted ? null : revoked
+}
+
+async function revoke(
+  outside: Outside,
+  open: OpenIntegration,
+  tokens: Begun,
+): Promise<boolean | null> {
+  const { integration } = open
   // another organization's integration of the same account would lose its access with ours
   if (tokens.is_shared) return false
   const connector = findConnector(integration.connector)

@@ -6,8 +6,14 @@ import type { AccountFacts } from '../connectors/vocabulary/auth.ts'
 import { signInAuth } from '../oauth/sign-in-client.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
-import { grantOf, readIntegration, requireConnector } from './open-integration.ts'
+import {
+  grantOf,
+  type OpenIntegration,
+  readIntegration,
+  requireConnector,
+} from './open-integration.ts'
 import { proveAccount, type Proved } from './prove-account.ts'
+import { revokeGrant } from './revoke-grant.ts'
 
 type Input = z.output<typeof updateContract.request>
 
@@ -34,16 +40,20 @@ export async function updateIntegration(
     p_streams: proved?.streams ?? null,
     p_push_columns: proved?.push_columns ?? {},
     p_webhooks: input.webhooks ?? null,
+    p_revoked: input.credentials && proved ? await revokeGrant(outside, proved.open) : null,
   })
 }
 
 /** What the account has, and what can be written there. */
 type StreamsOfAccount = { streams: string[]; push_columns: Record<string, string[]> }
 
+/** How the account was before. */
+type Before = { open: OpenIntegration }
+
 async function proveChange(
   outside: Outside,
   input: Input,
-): Promise<Proved & StreamsOfAccount & { settings: Record<string, unknown> }> {
+): Promise<Proved & StreamsOfAccount & Before & { settings: Record<string, unknown> }> {
   const open = await readIntegration(outside.db, input.integration_id)
   const { integration, credentials } = open
   if (integration.status === 'disconnected') {
@@ -77,5 +87,5 @@ async function proveChange(
   refuseOther(proved.account)
   const { settings } = values
   const streams = connector.streamsOf(settings)
-  return { ...proved, settings, streams, push_columns: pushColumnsOf(connector, settings) }
+  return { ...proved, open, settings, streams, push_columns: pushColumnsOf(connector, settings) }
 }

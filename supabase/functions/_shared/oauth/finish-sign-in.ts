@@ -23,6 +23,8 @@ type SignIn = {
   sync_interval_minutes: number | null
   redirect_uri: string
   code_verifier: string | null
+  /** By Postgres' clock, before the code is exchanged. */
+  used_at: string
 }
 
 type UsedState = {
@@ -136,6 +138,7 @@ async function connect(
     p_expires_in_seconds: tokens.expires_in,
     p_refresh_token: tokens.refresh_token,
     p_scope: tokens.scope,
+    p_started_at: signIn.used_at,
   })
 }
 

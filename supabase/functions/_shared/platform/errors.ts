@@ -211,6 +211,11 @@ export const ERRORS = {
     title: 'This is another account at the platform than the one to reconnect',
     next: 'owner',
   },
+  oauth_account_disconnected: {
+    status: 409,
+    title: 'The account was being disconnected during this sign-in',
+    next: 'owner',
+  },
   reconnect_required: {
     status: 409,
     title: 'The owner has to sign in at the platform again',
