@@ -88,7 +88,7 @@ immutable
 set search_path = ''
 as $$
   select format($sql$(held.content_hash is null or %2$s > %3$s
-    or held.content_hash ^@ 'pushed:' and held.source_updated_at is null and %1$s.last_synced_at > held.last_synced_at)$sql$,
+    or held.content_hash ^@ any ('{pushed:,given up:}') and held.source_updated_at is null and %1$s.last_synced_at > held.last_synced_at)$sql$,
     moves_forward_sql.alias, private.version_order_sql(moves_forward_sql.alias), private.version_order_sql('held'));
 $$;
 

@@ -14,7 +14,9 @@ import {
   createPushingAccount,
   edit,
   marksOf,
+  openPush,
   PUSHED,
+  pushOnce,
   remove,
 } from '../support/pushing.ts'
 import { openRun, startSync, writePage } from '../support/sync-runs.ts'
@@ -551,6 +553,25 @@ describe('settings of a stream', () => {
       operation: 'update',
       base: { phone: 'theirs' },
     }])
+  })
+
+  it('that stop a stream from pushing let the platform’s version in where its clock is behind ours', async () => {
+    const account = await createPushingAccount(database)
+    const id = await add(database, account.member, account, { phone: 'sent' })
+    await pushOnce(database, await openPush(database, account), {
+      status: 'sent',
+      source_id: '1',
+      answered_at: '2026-01-05T00:00:05Z',
+    })
+    await edit(database, account.member, id, { phone: 'given up' })
+
+    await configure(database, account, { direction: 'pull' })
+    await bring(database, account, {
+      ...contact('1', { phone: 'sent' }, 5), // changed there before we heard of it
+      last_synced_at: '2026-01-05T00:01:00Z',
+    })
+
+    expect(await contactNamed(database, id)).toMatchObject({ phone: 'sent' })
   })
 
   it('that no longer push deletions bring back what has not been deleted there', async () => {
