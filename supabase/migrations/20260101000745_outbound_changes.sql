@@ -589,7 +589,8 @@ begin
 end;
 $$;
 
--- A stream that stops pushing gives up what has not gone out: the next complete read brings the platform's versions.
+-- A stream that stops pushing gives up what has not gone out: the next complete read brings the platform's versions. New rows that
+-- may have been made there are looked for when it pushes again, so their intent stays.
 create function private.give_up_changes(integration_id uuid, stream text)
 returns void
 language plpgsql
@@ -610,7 +611,10 @@ begin
       and held.id = change.record_id and held.id = any ($3)
     $sql$, synced_table)
   using give_up_changes.integration_id, give_up_changes.stream, record_ids;
-  perform private.drop_changes(give_up_changes.integration_id, give_up_changes.stream, record_ids);
+  perform private.drop_changes(give_up_changes.integration_id, give_up_changes.stream, array(
+    select change.record_id from private.outbound_changes as change
+    where change.integration_id = give_up_changes.integration_id and change.stream = give_up_changes.stream
+      and change.record_id = any (record_ids) and (change.operation <> 'create' or change.sending_at is null)));
   perform private.write_as(writer);
 end;
 $$;

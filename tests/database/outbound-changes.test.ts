@@ -7,6 +7,7 @@ import { connectIntegration, sampleCrm } from '../support/integrations.ts'
 import {
   add,
   bring,
+  claimChanges,
   configure,
   contact,
   contactNamed,
@@ -18,6 +19,7 @@ import {
   PUSHED,
   pushOnce,
   remove,
+  settleChanges,
 } from '../support/pushing.ts'
 import { openRun, startSync, writePage } from '../support/sync-runs.ts'
 
@@ -572,6 +574,22 @@ describe('settings of a stream', () => {
     })
 
     expect(await contactNamed(database, id)).toMatchObject({ phone: 'sent' })
+  })
+
+  it('that stop a stream from pushing do not forget that a new row may have been made there', async () => {
+    const account = await createPushingAccount(database)
+    const id = await add(database, account.member, account, { phone: 'once' })
+    const run = await openPush(database, account)
+    await settleChanges(database, run, (await claimChanges(database, run)).changes)
+
+    await configure(database, account, { direction: 'pull' })
+    const whilePulling = await claimChanges(database, run)
+    await configure(database, account, { direction: 'both' })
+
+    expect(whilePulling.changes).toEqual([])
+    expect((await claimChanges(database, run)).changes).toMatchObject([
+      { record_id: id, operation: 'create', uncertain: true, sending: { phone: 'once' } },
+    ])
   })
 
   it('that no longer push deletions bring back what has not been deleted there', async () => {
