@@ -193,10 +193,12 @@ begin
     return null;
   end if;
 
-  update public.sync_logs set
-    status = 'running', started_at = coalesce(started_at, now()), attempt_count = sync_logs.attempt_count + 1,
-    error = null -- why it was given back is over
-  where id = run.sync_log_id;
+  update public.sync_logs as log set
+    status = 'running', started_at = coalesce(log.started_at, now()), attempt_count = log.attempt_count + 1,
+    error = null, -- why it was given back is over
+    mode = case stream.direction when 'push' then 'push' else log.mode end -- it may have been set to push only since
+  from public.sync_streams as stream
+  where log.id = run.sync_log_id and stream.integration_id = log.integration_id and stream.stream = log.stream;
 
   -- asked for at the very moment the integration was disconnected or paused
   select integration.status into held_status from public.integrations as integration where integration.id = run.integration_id;

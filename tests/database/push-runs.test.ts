@@ -16,7 +16,15 @@ import {
   settleChanges,
 } from '../support/pushing.ts'
 import { refusedRecord } from '../support/seeded-organization.ts'
-import { claimRun, finishRun, openRun, startSync, writePage } from '../support/sync-runs.ts'
+import {
+  claimRun,
+  finishRun,
+  lease,
+  openRun,
+  readLog,
+  startSync,
+  writePage,
+} from '../support/sync-runs.ts'
 
 const database = useDatabase()
 const { admin, owner } = database
@@ -95,6 +103,26 @@ describe('asking for a push', () => {
     }
 
     expect(modes).toEqual(['push', 'push', 'push'])
+  })
+
+  it('is what a run that would read comes to, queued or given back, when its stream is set to push only', async () => {
+    for (const isUnderWay of [false, true]) {
+      const { account } = await readAccount()
+      const before = await streamOf(account)
+      const log = await startSync(database, account.id, { stream, mode: 'full' })
+      if (isUnderWay) {
+        const run = (await claimRun(database, log.id))!
+        await database.call('service_role', 'release_sync_run', lease(run))
+      }
+
+      await configure(database, account, { direction: 'push' })
+      const run = (await claimRun(database, log.id))!
+      await finishRun(database, run)
+
+      expect(run).toMatchObject({ mode: 'push', direction: 'push' })
+      expect(await readLog(database, log.id)).toMatchObject({ mode: 'push', status: 'success' })
+      expect(await streamOf(account)).toEqual(before) // nothing of it was read
+    }
   })
 
   it('joins the run that a change queues as it commits: neither fails', async () => {
