@@ -1,5 +1,6 @@
 // A random history of two sides, and what has to be true after it.
 import { expect } from 'vitest'
+import type { SyncDirection } from '../../supabase/functions/_shared/contracts/sync-streams.ts'
 import { Collector } from '../../supabase/functions/_shared/sync/map-page.ts'
 import type { Database } from '../../supabase/functions/_shared/platform/database.ts'
 import type { FaultStack } from './fault-stack.ts'
@@ -30,6 +31,7 @@ export class Play {
   readonly #begin: Begin
   readonly #integrationId: string
   readonly #ledger = new Ledger()
+  #direction: SyncDirection = 'both'
   #last = Promise.resolve()
   /** What happened, for whoever has to understand a failure. */
   readonly story: string[] = []
@@ -73,6 +75,10 @@ export class Play {
         return await this.#overturn(step.pick)
       case 'filter':
         return await this.#setFilter(step.filter)
+      case 'direction':
+        return await this.#setDirection(step.direction)
+      case 'policy':
+        return await this.#setPolicy(step)
       case 'both':
         return await this.#editBoth(step)
       case 'webhook':
@@ -85,15 +91,22 @@ export class Play {
   /** Nobody edits any more, nothing fails any more; what is on its way arrives. */
   async quiet(): Promise<void> {
     const { faulty: { admin }, platform } = this.#begin
+    const calm = { side: 'sync', records: 10_000, putOff: 0, fault: null, meanwhile: null } as const
+    const sync = (mode: SyncStep['mode']) =>
+      this.#sync({ ...calm, mode, onPage: null, arrivals: [] })
     platform.putOff(0)
     await this.#setFilter(null)
+    if (this.#direction === 'pull') {
+      await sync('full')
+      await this.expectSidesEqual() // what was given up is as it is there
+    }
+    await this.#setDirection('both')
     while (platform.webhooks.length > 0) await this.#deliver(0)
-    const calm = { side: 'sync', records: 10_000, putOff: 0 } as const
     for (const mode of ['full', 'push', 'full'] as const) {
       await admin`
         update private.outbound_changes set run_at = now(), refused = false
         where integration_id = ${this.#integrationId}`
-      await this.#sync({ ...calm, mode, fault: null, meanwhile: null, onPage: null, arrivals: [] })
+      await sync(mode)
       while (platform.webhooks.length > 0) await this.#deliver(0)
     }
     const left = await admin`
@@ -102,8 +115,12 @@ export class Play {
   }
 
   async expectSidesEqual(): Promise<void> {
-    const here = (await this.#rows()).filter(({ deleted_at }) => deleted_at === null)
+    const here = (await this.#rows()).filter(({ id, source_id, deleted_at }) =>
+      // new rows stay here while nothing is sent
+      deleted_at === null && !(this.#direction === 'pull' && source_id === `local:${id}`)
+    )
     const there = [...this.#begin.platform.records.values()]
+    const byId = new Map(there.map((record) => [record.id, record]))
     const sorted = (list: (Fields & { id: string })[]) =>
       list.map(({ id, email, first_name, company, phone }) => ({
         id,
@@ -113,7 +130,12 @@ export class Play {
         phone,
       })).sort((a, b) => (a.id < b.id ? -1 : 1))
     expect(
-      sorted(here.map((row) => ({ ...row, id: row.source_id }))),
+      sorted(here.map((row) => {
+        const theirs: Partial<Fields> = byId.get(row.source_id) ?? {}
+        // what was written here while nothing was sent stays until the record is changed there
+        const stays = FIELDS.filter((name) => this.#ledger.mayDiffer(row.id, name, row[name]))
+        return { ...row, ...partOf(theirs, stays), id: row.source_id }
+      })),
       this.#told('the sides differ'),
     ).toEqual(sorted(there))
   }
@@ -129,7 +151,6 @@ export class Play {
     const left = {
       live: [...this.#begin.platform.records.values()],
       conflicts: await this.conflicts(),
-      pushDeletes: this.#begin.history.pushDeletes,
     }
     const told = (what: string) => this.#told(what)
     this.#ledger.expectNoEditLost(left, told)
@@ -183,15 +204,17 @@ export class Play {
   }
 
   async #changeHere(row: Row, kind: Change, field: Field): Promise<void> {
-    const { faulty: { admin }, history } = this.#begin
+    const { faulty: { admin } } = this.#begin
     if (kind === 'delete') {
       this.story.push(`here: delete ${row.source_id} ${JSON.stringify(row)}`)
-      this.#ledger.deleted('local', row, row.source_id, history.pushDeletes)
+      this.#ledger.deleted('local', row, row.source_id, this.#pushesDeletions)
       await admin`delete from public.contacts where id = ${row.id}`
       return
     }
-    const value = this.#valueFor(kind, row, field, 'local')
+    const isSent = this.#direction !== 'pull' || await this.#isNew(row)
+    const value = this.#valueFor(kind, row, field, isSent ? 'local' : 'only here')
     if (value === undefined) return
+    if (!isSent) this.#ledger.staysHere(row.id, field, value)
     this.story.push(`here: ${row.source_id} ${field} = ${JSON.stringify(value)}`)
     await admin`update public.contacts set ${
       admin({ [field]: value } as never)
@@ -203,14 +226,14 @@ export class Play {
     kind: 'edit' | 'clear',
     fields: Fields,
     field: Field,
-    side: 'local' | 'remote',
+    side: 'local' | 'remote' | 'only here',
   ): string | null | undefined {
     if (kind === 'edit') {
-      this.#ledger.overwrote(fields, [field])
+      if (side !== 'only here') this.#ledger.overwrote(fields, [field])
       return this.#ledger.newValue(field)
     }
     if (!fields[field]) return undefined
-    this.#ledger.cleared(side, fields, field)
+    if (side !== 'only here') this.#ledger.cleared(side, fields, field)
     // forms empty a field in either way
     return this.story.length % 2 === 0 ? null : ''
   }
@@ -260,8 +283,53 @@ export class Play {
       where integration_id = ${this.#integrationId} and stream = 'contacts'`
   }
 
+  get #pushesDeletions(): boolean {
+    return this.#direction !== 'pull' && this.#begin.history.pushDeletes
+  }
+
+  /** Never been there, as far as anybody knows: what is written in it goes out when the stream pushes. */
+  async #isNew({ id, source_id }: Row): Promise<boolean> {
+    const underWay = await this.#begin.faulty.admin`
+      select from private.outbound_changes where record_id = ${id} and sending is not null`
+    return source_id === `local:${id}` && underWay.length === 0
+  }
+
+  async #setDirection(direction: SyncDirection): Promise<void> {
+    const { faulty: { admin } } = this.#begin
+    this.story.push(`direction: ${direction}`)
+    if (direction === 'pull' && this.#direction !== 'pull') await this.#expectGivenUp()
+    await admin`
+      update public.sync_streams set direction = ${direction}
+      where integration_id = ${this.#integrationId} and stream = 'contacts'`
+    this.#direction = direction
+  }
+
+  /** What has not gone out; and of new rows, what was changed while they were made there. */
+  async #expectGivenUp(): Promise<void> {
+    const changes = await this.#begin.faulty.admin<
+      (Row & { operation: string; known: Partial<Fields> | null })[]
+    >`
+      select held.*, change.operation, case change.operation when 'create' then change.sending else change.base end as known
+      from private.outbound_changes as change join public.contacts as held on held.id = change.record_id
+      where change.integration_id = ${this.#integrationId}
+        and (change.operation <> 'create' or change.sending is not null)`
+    for (const { operation, known, ...row } of changes) {
+      if (operation === 'delete') this.#ledger.gaveUpDeletion(row, row.source_id)
+      this.#ledger.gaveUp(row, FIELDS.filter((name) => row[name] !== (known?.[name] ?? null)))
+    }
+  }
+
+  async #setPolicy(
+    { policy, mergeFields }: Extract<Step, { side: 'policy' }>,
+  ): Promise<void> {
+    this.story.push(`policy: ${policy}, merge fields: ${mergeFields}`)
+    await this.#begin.faulty.admin`
+      update public.sync_streams set conflict_policy = ${policy}, merge_fields = ${mergeFields}
+      where integration_id = ${this.#integrationId} and stream = 'contacts'`
+  }
+
   async #overturn(pick: number): Promise<void> {
-    const { faulty: { admin }, history } = this.#begin
+    const { faulty: { admin } } = this.#begin
     const open = (await this.conflicts()).filter(({ overturned_at }) => overturned_at === null)
     const conflict = open[pick % Math.max(1, open.length)]
     if (!conflict) return
@@ -275,8 +343,9 @@ export class Play {
         await sql`select public.overturn_conflict(${id})`
       })
     } catch (error) {
-      // the row is gone, or its deletion would not be pushed
+      // the row is gone, or it would not be pushed
       const { message } = error as Error
+      if (message === 'stream_not_pushed' && this.#direction === 'pull') return
       if (message === 'deletes_not_pushed' || message === 'conflict_not_found' && !row) return
       throw error
     }
@@ -284,7 +353,7 @@ export class Play {
     if (!row) return
     if (lost === null) {
       if (row.deleted_at === null) {
-        this.#ledger.deleted('local', row, row.source_id, history.pushDeletes)
+        this.#ledger.deleted('local', row, row.source_id, this.#pushesDeletions)
       }
     } else {
       const names = FIELDS.filter((name) => local?.[name] !== remote?.[name])
@@ -303,6 +372,7 @@ export class Play {
     const [webhook] = platform.webhooks.splice(pick % Math.max(1, platform.webhooks.length), 1)
     if (!webhook) return
     if (pick % 5 === 4) platform.webhooks.push(webhook) // it will come once more
+    if (this.#direction === 'push') return // nobody reads it
     const { withTimes, skewMs } = history.platform
     const fetched_at = new Date().toISOString()
     const taker = (what: string, records: unknown[], deletions: unknown[]) => async () => {
@@ -341,6 +411,7 @@ export class Play {
       integrationId: this.#integrationId,
       story: this.story,
       told: (what) => this.#told(what),
+      direction: () => this.#direction,
       editThere: (edit) => this.#editThere(edit),
       edit: (edit) => this.#alone(() => this.step(edit)),
       receive: (pick) => {
@@ -366,5 +437,8 @@ function rowsOf(record: RemoteContact, fetched_at: string, { platform }: History
   collected.add({ records: [record], fetched_at })
   return collected.take().rows
 }
+
+const partOf = (fields: Partial<Fields>, names: readonly Field[]): Partial<Fields> =>
+  Object.fromEntries(names.flatMap((name) => name in fields ? [[name, fields[name]]] : []))
 
 const earlier = (a: string, b: string) => Date.parse(a) <= Date.parse(b) ? a : b

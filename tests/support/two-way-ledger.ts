@@ -19,7 +19,7 @@ export type ConflictRow = {
 
 type Side = 'local' | 'remote'
 /** What is left at the end: the platform's records, and what was decided. */
-type Left = { live: (Fields & { id: string })[]; conflicts: ConflictRow[]; pushDeletes: boolean }
+type Left = { live: (Fields & { id: string })[]; conflicts: ConflictRow[] }
 
 export class Ledger {
   #count = 0
@@ -29,7 +29,8 @@ export class Ledger {
   readonly #overwritten = new Set<string>()
   /** Addresses that were given up: should somebody else take one, the platform would refuse it to whoever wins it back. */
   readonly #givenUp = new Set<string>()
-  readonly #deletions: { side: Side; fields: Fields; source_id: string }[] = []
+  #deletions: { side: Side; fields: Fields; source_id: string }[] = []
+  readonly #here: { row_id: string; field: Field; value: string | null }[] = []
   #clears: { side: Side; phone: string | null; field: Field; value: string }[] = []
 
   newValue(name: Field): string {
@@ -68,6 +69,33 @@ export class Ledger {
     }
   }
 
+  /** Of what is written here nothing is sent: it is expected nowhere, and what it replaces is there still. */
+  staysHere(row_id: string, field: Field, value: string | null): void {
+    if (value !== null) this.#overwritten.add(value)
+    this.#here.push({ row_id, field, value })
+  }
+
+  /** Whether a field of a row is as it was written while nothing was sent. */
+  mayDiffer(row_id: string, field: Field, value: string | null): boolean {
+    return this.#here.some((each) =>
+      each.row_id === row_id && each.field === field && (each.value || null) === (value || null)
+    )
+  }
+
+  /** What was changed in these fields, emptied ones too, has not gone out, and is given up. */
+  gaveUp(fields: Fields, names: readonly Field[]): void {
+    for (const name of names) if (fields[name] !== null) this.#overwritten.add(fields[name])
+    this.#clears = this.#clears.filter(({ side, phone, field }) =>
+      side !== 'local' || phone !== fields.phone || !names.includes(field)
+    )
+  }
+
+  gaveUpDeletion({ phone }: Fields, source_id: string): void {
+    this.#deletions = this.#deletions.filter(({ side, fields, source_id: id }) =>
+      side !== 'local' || id !== source_id && fields.phone !== phone
+    )
+  }
+
   cleared(side: Side, fields: Fields, field: Field): void {
     this.overwrote(fields, [field])
     this.#clears.push({ side, phone: fields.phone, field, value: fields[field] ?? '' })
@@ -75,7 +103,7 @@ export class Ledger {
 
   deleted(side: Side, fields: Fields, source_id: string, isPushed: boolean): void {
     this.overwrote(fields)
-    this.#deletions.push({ side, fields, source_id })
+    if (isPushed) this.#deletions.push({ side, fields, source_id })
     // it comes back as it is there, and whoever deleted it gave up what they had cleared
     if (side === 'local' && !isPushed) {
       this.#clears = this.#clears.filter((clear) =>
@@ -108,12 +136,8 @@ export class Ledger {
     expect(lost, told('what was cleared is back')).toEqual([])
   }
 
-  expectNoDeletionLost(
-    { live, conflicts, pushDeletes }: Left,
-    told: (what: string) => string,
-  ): void {
-    for (const { side, fields, source_id } of this.#deletions) {
-      if (side === 'local' && !pushDeletes) continue
+  expectNoDeletionLost({ live, conflicts }: Left, told: (what: string) => string): void {
+    for (const { fields, source_id } of this.#deletions) {
       const came = live.filter(({ id, phone }) => id === source_id || phone === fields.phone)
       if (came.length === 0) continue
       const isDecided = conflicts.some((conflict) =>

@@ -1,5 +1,6 @@
 // One run of a history: its worker dies, loses answers, and meets people and webhooks on its way.
 import { expect } from 'vitest'
+import type { SyncDirection } from '../../supabase/functions/_shared/contracts/sync-streams.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
 import type { Database } from '../../supabase/functions/_shared/platform/database.ts'
 import { claimRun } from '../../supabase/functions/_shared/sync/claimed-run.ts'
@@ -19,6 +20,7 @@ type World = {
   integrationId: string
   story: string[]
   told(what: string): string
+  direction(): SyncDirection
   edit(edit: NonNullable<SyncStep['meanwhile']>['edit']): Promise<void>
   editThere(edit: NonNullable<SyncStep['onPage']>): void
   /** Reads a webhook; what it answers takes it in. */
@@ -29,6 +31,15 @@ export async function playRun(step: SyncStep, world: World): Promise<void> {
   const { faulty, platform, db, story, told } = world
   const { admin } = faulty
   const { fault, meanwhile, onPage, arrivals, ...what } = step
+  const start = () =>
+    db.call<SyncLog>('start_sync', {
+      p_integration_id: world.integrationId,
+      p_stream: 'contacts',
+      p_sync_type: 'manual',
+      p_mode: step.mode,
+      p_wake: false,
+      p_allow_mass_delete: true,
+    })
   story.push(`sync: ${JSON.stringify(what)} ${JSON.stringify(fault)}`)
   const webhooks = arriving(arrivals, world.receive)
   platform.putOff(step.putOff)
@@ -39,14 +50,14 @@ export async function playRun(step: SyncStep, world: World): Promise<void> {
       await Promise.resolve()
     }),
   )
-  const log = await db.call<SyncLog>('start_sync', {
-    p_integration_id: world.integrationId,
-    p_stream: 'contacts',
-    p_sync_type: 'manual',
-    p_mode: step.mode,
-    p_wake: false,
-    p_allow_mass_delete: true,
-  })
+  if (step.mode === 'push' && world.direction() === 'pull') {
+    await expect(start(), told('a push was not refused')).rejects.toMatchObject({
+      code: 'stream_not_pushed',
+    })
+    return await webhooks.end()
+  }
+  const log = await start()
+  const held = heldToDirection(world)
   let isDead = false
   const die = () => {
     isDead = true
@@ -56,7 +67,9 @@ export async function playRun(step: SyncStep, world: World): Promise<void> {
   const next: Database = {
     call: async <T>(name: string, args: Record<string, unknown>): Promise<T> => {
       await webhooks.pass('database')
-      return await db.call<T>(name, args)
+      const answer = await db.call<T>(name, args)
+      held.answered(name)
+      return answer
     },
     end: () => Promise.resolve(),
   }
@@ -71,6 +84,7 @@ export async function playRun(step: SyncStep, world: World): Promise<void> {
       const isHit = fault?.in === 'database' && calls === fault.at
       if (isHit && fault.kind === 'crash before') throw die()
       const answer = await db.call<T>(name, args)
+      held.answered(name)
       if (isHit) throw die()
       return answer
     },
@@ -92,6 +106,7 @@ export async function playRun(step: SyncStep, world: World): Promise<void> {
       fetch: async (input, init) => {
         if (isDead && slice === 0) throw new Crash()
         await webhooks.pass('platform')
+        held.called(new URL(String(input)), init?.method ?? 'GET')
         return await platform.fetch(input, init)
       },
       clock: impatientClock,
@@ -121,6 +136,31 @@ export async function playRun(step: SyncStep, world: World): Promise<void> {
   platform.setFault(null)
   platform.onPage(null)
   await webhooks.end()
+  expect(held.broken, told('against the direction')).toEqual([])
+}
+
+/**
+ * A stream that only pulls writes nothing down to be sent, and one that only pushes takes up no reading. What was so
+ * before the direction was set may come to its end.
+ */
+function heldToDirection({ direction }: World) {
+  let claimedAs: SyncDirection | null = null
+  let settledAs: SyncDirection | null = null
+  const broken: string[] = []
+  return {
+    broken,
+    answered: (name: string) => {
+      if (name === 'claim_sync_run') claimedAs = direction()
+      if (name === 'settle_outbound_changes') settledAs = direction()
+    },
+    called: ({ pathname, searchParams }: URL, method: string) => {
+      if (pathname !== '/contacts') return
+      const isSent = method !== 'GET'
+      const isRead = !isSent && !searchParams.has('ids')
+      if (isSent && settledAs === 'pull') broken.push(`${method} while it only pulls`)
+      if (isRead && claimedAs === 'push') broken.push('a page is read while it only pushes')
+    },
+  }
 }
 
 /** Webhooks that come while a run is under way. */

@@ -39,6 +39,26 @@ const Filter = fc.record({
     { field: 'first_name', operator: 'contains', value: '1' },
   ),
 })
+const policy = fc.constantFrom(
+  'remote_wins' as const,
+  'local_wins' as const,
+  'latest_wins' as const,
+)
+/** A manager decides what goes which way. */
+const Direction = fc.record({
+  side: fc.constant('direction' as const),
+  // mostly back, since little meets where only one side is heard
+  direction: fc.oneof(
+    { weight: 1, arbitrary: fc.constantFrom('pull' as const, 'push' as const) },
+    { weight: 2, arbitrary: fc.constant('both' as const) },
+  ),
+})
+/** A manager decides whose version stays. */
+const Policy = fc.record({
+  side: fc.constant('policy' as const),
+  policy,
+  mergeFields: fc.boolean(),
+})
 const Webhook = fc.record({ side: fc.constant('webhook' as const), pick })
 /**
  * A webhook while a run is under way: before its n-th call of the database or the platform, counted on through
@@ -73,11 +93,16 @@ const Sync = fc.record({
   records: fc.constantFrom(10_000, 10_000, 2),
   putOff: fc.constantFrom(0, 0, 0, 1),
   fault: fc.option(Fault, { freq: 2 }),
-  /** A person edits while the run is under way: before its n-th call of the database, or while a page is made up. */
+  /** A person edits, or a manager decides, while the run is under way: before its n-th call of the database. `onPage`: while a page is made up. */
   meanwhile: fc.option(
     fc.record({
       at: fc.integer({ min: 1, max: 10 }),
-      edit: fc.oneof(Local, Local, Local, Overturn),
+      edit: fc.oneof(
+        { weight: 6, arbitrary: Local },
+        { weight: 2, arbitrary: Overturn },
+        { weight: 1, arbitrary: Direction },
+        { weight: 1, arbitrary: Policy },
+      ),
     }),
     {
       freq: 2,
@@ -88,7 +113,7 @@ const Sync = fc.record({
 })
 
 export const History = fc.record({
-  policy: fc.constantFrom('remote_wins' as const, 'local_wins' as const, 'latest_wins' as const),
+  policy,
   mergeFields: fc.boolean(),
   pushDeletes: fc.boolean(),
   batch: fc.constantFrom(null, 1, 2),
@@ -99,8 +124,13 @@ export const History = fc.record({
   }),
   steps: fc.array(
     fc.oneof(
-      { weight: 7, arbitrary: fc.oneof(Local, Remote, Both, Both, Webhook, Sync, Sync, Overturn) },
-      { weight: 1, arbitrary: Filter },
+      {
+        weight: 21,
+        arbitrary: fc.oneof(Local, Remote, Both, Both, Webhook, Sync, Sync, Overturn),
+      },
+      { weight: 3, arbitrary: Filter },
+      { weight: 2, arbitrary: Direction },
+      { weight: 1, arbitrary: Policy },
     ),
     {
       minLength: 4,
