@@ -6,15 +6,20 @@ import { makeJpeg, makePng } from '../../scripts/simulators/images/make-image.ts
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { useFunctions } from '../support/functions.ts'
 import { good, openShop, type Shop } from '../support/shop.ts'
+import { imagesAreFetched, imagesAreLeft } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 let images: ImageSimulator
 let otherHost: ImageSimulator
 beforeAll(async () => {
+  await imagesAreFetched(functions.database.admin)
   images = await startImageSimulator()
   otherHost = await startImageSimulator()
 })
-afterAll(() => Promise.all([images.stop(), otherHost.stop()]))
+afterAll(async () => {
+  await imagesAreLeft(functions.database.admin)
+  await Promise.all([images.stop(), otherHost.stop()])
+})
 
 type ShowingShop = Shop & {
   store: TreezSimulator

@@ -3,9 +3,11 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type ImageSimulator, startImageSimulator } from '../../scripts/simulators/images.ts'
 import { connectAccount, type FaultStack, startFaultStack } from '../support/fault-stack.ts'
 import { showing } from '../support/images.ts'
+import { imagesAreFetched } from '../support/worker-rings.ts'
 
 const faulty: FaultStack = await startFaultStack()
 const { admin, service, stack } = faulty
+await imagesAreFetched(admin)
 let host: ImageSimulator
 let organizationId: string
 beforeEach(async () => {

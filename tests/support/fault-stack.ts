@@ -11,6 +11,7 @@ import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { dataApiDatabase } from '../../supabase/functions/_shared/platform/database.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { testEnvironment } from './environment.ts'
+import { imagesAreLeft } from './worker-rings.ts'
 
 export type FaultStack = {
   stack: Stack
@@ -43,6 +44,7 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
     await admin.end({ timeout: 1 })
     await stack.stop()
   })
+  await imagesAreLeft(admin)
   const service = createClient(stack.url, stack.secretKey, { auth: { persistSession: false } })
   const overrides = JSON.parse(options.functionsEnv?.CONNECTOR_OVERRIDES ?? '{}')
   return {

@@ -9,6 +9,7 @@ import { RETURN_URLS } from './return-urls.ts'
 import { shareStacks, type StartedStack } from './shared-stacks.ts'
 import { serveRemote } from './stack-remote.ts'
 import { startTreezHost } from './treez-host.ts'
+import { imagesAreLeft } from './worker-rings.ts'
 
 export default (project: TestProject) => shareStacks(project, import.meta.url)
 
@@ -32,7 +33,10 @@ export async function start(): Promise<StartedStack> {
     functionsEnv,
     log: (line) => lines.push(line),
   })
-  await hurry(stack.adminDbUrl)
+  const admin = postgres(stack.adminDbUrl, { max: 1, onnotice: () => {} })
+  await hurry(admin)
+  await imagesAreLeft(admin)
+  await admin.end()
   const remote = await serveRemote({
     leadTo: (slug, origin) => {
       if (slug !== 'airtable') throw new Error(`no host for ${slug}`)
@@ -61,9 +65,8 @@ export async function start(): Promise<StartedStack> {
  * Ten requests a second are the connector's promise to Treez, and would make these tests last for
  * minutes. The one test of that promise switches this trigger off.
  */
-async function hurry(adminDbUrl: string): Promise<void> {
-  const sql = postgres(adminDbUrl, { max: 1, onnotice: () => {} })
-  await sql.unsafe(`
+async function hurry(admin: postgres.Sql): Promise<void> {
+  await admin.unsafe(`
     create function private.hurry() returns trigger language plpgsql as $$
     begin
       new.next_free_at := '-infinity';
@@ -72,5 +75,4 @@ async function hurry(adminDbUrl: string): Promise<void> {
     $$;
     create trigger hurry before insert or update on private.request_budgets
       for each row execute function private.hurry();`)
-  await sql.end()
 }

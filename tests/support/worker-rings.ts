@@ -1,6 +1,7 @@
 // When does nobody but the test's own call work on syncs?
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LONGEST_NAP_MS } from '../../supabase/functions/_shared/sync/run-worker.ts'
+import type postgres from 'postgres'
 import type { TestDatabase } from './database.ts'
 
 /**
@@ -20,4 +21,17 @@ export async function nobodyIsRung({ owner }: TestDatabase): Promise<void> {
 
 export async function workersAreRung({ owner }: TestDatabase): Promise<void> {
   await owner`update private.worker_wakes set awake_until = null where worker = 'sync'`
+}
+
+/** Most hosts of the images that a simulated store shows do not exist: trying them would keep the machine busy beside the tests. */
+export async function imagesAreLeft(admin: postgres.Sql): Promise<void> {
+  await admin`
+    update private.worker_wakes set awake_until = 'infinity' where worker = 'sync-images'`
+}
+
+/** Those of records that are written from now on. */
+export async function imagesAreFetched(admin: postgres.Sql): Promise<void> {
+  await admin`delete from private.image_changes`
+  await admin`
+    update private.worker_wakes set awake_until = null where worker = 'sync-images'`
 }
