@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto'
 import process from 'node:process'
 import { expect, it, vi } from 'vitest'
 import { peakMemoryMb, resetPeakMemory } from '../../scripts/bench/process-usage.ts'
-import { verifyBytesWith } from '../../supabase/functions/_shared/webhooks/verify.ts'
+import { readKeys, verifyBytesWith } from '../../supabase/functions/_shared/webhooks/verify.ts'
 import { startFaultStack } from '../support/fault-stack.ts'
 import { type Fault, faultyEndpoints } from '../support/faulty-answers.ts'
 import { createEndpoint, emitEvents } from '../support/webhook-endpoints.ts'
@@ -68,8 +68,9 @@ const drained = () =>
 async function countSigned(webhooks: ReceivedWebhook[], secret: string): Promise<number> {
   const hmac = (key: Uint8Array, content: Uint8Array) =>
     createHmac('sha256', key).update(content).digest('base64')
+  const keys = readKeys(secret)
   const verified = await Promise.allSettled(
-    webhooks.map((webhook) => verifyBytesWith(hmac, webhook, secret, { now: () => webhook.at })),
+    webhooks.map((webhook) => verifyBytesWith(hmac, webhook, keys, { now: () => webhook.at })),
   )
   return verified.filter(({ status }) => status === 'fulfilled').length
 }

@@ -15,10 +15,12 @@ export function parseBody(contentType: string | null, bytes: Uint8Array): unknow
 const isForm = (contentType: string | null) =>
   /^\s*application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType ?? '')
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** A byte order mark is left out, and what is no UTF-8 is no text. */
 function decode(bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return utf8.decode(bytes)
   } catch {
     return undefined
   }

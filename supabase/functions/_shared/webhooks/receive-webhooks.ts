@@ -187,17 +187,17 @@ async function bodyOf(
 ): Promise<Uint8Array | 'too large' | 'broken' | 'slow'> {
   const announced = request.headers.get('content-length')
   if (Number(announced) > MAX_BODY_BYTES) return 'too large'
-  // not AbortSignal.timeout(), which goes off for bodies too that came long ago
-  const over = new AbortController()
-  const reading = announced !== null && Number(announced) <= SMALL_BODY_BYTES
-    ? request.arrayBuffer().then((bytes) => new Uint8Array(bytes))
-    // memory is taken as bytes come, not as they are announced
-    : readBody(request.body, MAX_BODY_BYTES, 0, over.signal)
   try {
-    const body = await within(withinMs, reading)
-    if (body !== null) return body
-    over.abort()
-    return 'slow'
+    if (announced !== null && Number(announced) <= SMALL_BODY_BYTES) {
+      const bytes = await within(withinMs, request.arrayBuffer())
+      return bytes === null ? 'slow' : new Uint8Array(bytes)
+    }
+    // not AbortSignal.timeout(), which goes off for bodies too that came long ago
+    const over = new AbortController()
+    // memory is taken as bytes come, not as they are announced
+    const body = await within(withinMs, readBody(request.body, MAX_BODY_BYTES, 0, over.signal))
+    if (body === null) over.abort()
+    return body ?? 'slow'
   } catch (error) {
     return error instanceof BodyTooLarge ? 'too large' : 'broken'
   }

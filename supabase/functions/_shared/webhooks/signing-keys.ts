@@ -65,15 +65,48 @@ export function secretKeyBytes(
   )
 }
 
-/** Whether webhooks can be verified with it: a `whsec_` secret, or a `whpk_` public key. */
-export const isVerificationKey = (text: string): boolean =>
-  [secretBytes, publicKeyBytes].some((read) => {
+/** What webhooks are verified with: one of them has to match. */
+export type VerificationKeys = {
+  /** HMAC-SHA256 keys. */
+  secrets: Uint8Array<ArrayBuffer>[]
+  /** Ed25519. */
+  publicKeys: Uint8Array<ArrayBuffer>[]
+}
+
+/**
+ * Takes in a `whsec_` secret, or a `whpk_` public key.
+ *
+ * @throws InvalidSigningKey
+ */
+export function addKey({ secrets, publicKeys }: VerificationKeys, text: string): void {
+  if (text.startsWith(SECRET_KEY_PREFIX)) {
+    throw new InvalidSigningKey(
+      `${SECRET_KEY_PREFIX} is the sender's key; receivers have ${PUBLIC_KEY_PREFIX}.`,
+    )
+  }
+  if (text.startsWith(PUBLIC_KEY_PREFIX)) publicKeys.push(publicKeyBytes(text))
+  else secrets.push(secretBytes(text))
+}
+
+/** Those of these texts that are keys. */
+export function usableKeys(texts: string[]): VerificationKeys {
+  const keys: VerificationKeys = { secrets: [], publicKeys: [] }
+  for (const text of texts) {
     try {
-      return read(text).length > 0
-    } catch {
-      return false
+      addKey(keys, text)
+    } catch (error) {
+      if (!(error instanceof InvalidSigningKey)) throw error
     }
-  })
+  }
+  return keys
+}
+
+/** How many there are. */
+export const countKeys = ({ secrets, publicKeys }: VerificationKeys): number =>
+  secrets.length + publicKeys.length
+
+/** Whether webhooks can be verified with it: a `whsec_` secret, or a `whpk_` public key. */
+export const isVerificationKey = (text: string): boolean => countKeys(usableKeys([text])) > 0
 
 function withoutPrefix(text: string, prefix: string): string {
   return text.startsWith(prefix) ? text.slice(prefix.length) : text

@@ -7,13 +7,12 @@ import { type HeaderSource, readHeader } from './header-source.ts'
 import { type RawBody, readRawBody } from './raw-body.ts'
 import { signedPrefix, WEBHOOK_ID } from './signed-content.ts'
 import {
+  addKey,
   base64Bytes,
   base64Text,
+  countKeys,
   InvalidSigningKey,
-  PUBLIC_KEY_PREFIX,
-  publicKeyBytes,
-  SECRET_KEY_PREFIX,
-  secretBytes,
+  type VerificationKeys,
 } from './signing-keys.ts'
 import { WebhookVerificationError } from './verification-error.ts'
 
@@ -101,7 +100,7 @@ export async function verifyBytes(
   keys: WebhookKeys,
   options: VerifyOptions = {},
 ): Promise<VerifiedBytes> {
-  return await verifyBytesWith(webCryptoHmac, request, keys, options)
+  return await verifyBytesWith(webCryptoHmac, request, readKeys(keys), options)
 }
 
 /** HMAC-SHA256 of the content, in base64. */
@@ -111,13 +110,12 @@ export type Hmac = (secret: Bytes, content: Bytes) => string | Promise<string>
 export async function verifyBytesWith(
   hmac: Hmac,
   request: Request | WebhookMessage,
-  keys: WebhookKeys,
+  { secrets, publicKeys }: VerificationKeys,
   options: VerifyOptions = {},
 ): Promise<VerifiedBytes> {
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES
   // compared with NaN, every body would be small and every timestamp recent
   if (!(maxBytes >= 0)) throw new RangeError('maxBytes is a number that is not negative.')
-  const { secrets, publicKeys } = readKeys(keys)
   const { id, timestamp, signatures } = readHeaders(request.headers)
   requireRecent(timestamp, options)
 
@@ -141,28 +139,24 @@ export async function verifyBytesWith(
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** All must be good, so that a mistake shows at once and not when the other one is taken back. */
-function readKeys(keys: WebhookKeys): { secrets: Bytes[]; publicKeys: Bytes[] } {
-  const texts = typeof keys === 'string' ? [keys] : keys ?? []
-  const secrets: Bytes[] = []
-  const publicKeys: Bytes[] = []
+/**
+ * All must be good, so that a mistake shows at once and not when the other one is taken back.
+ *
+ * @throws WebhookVerificationError `invalid_secret`
+ */
+export function readKeys(texts: WebhookKeys): VerificationKeys {
+  const keys: VerificationKeys = { secrets: [], publicKeys: [] }
   try {
-    for (const text of texts) {
+    for (const text of typeof texts === 'string' ? [texts] : texts ?? []) {
       if (typeof text !== 'string' || text === '') throw new InvalidSigningKey('A secret is empty.')
-      if (text.startsWith(SECRET_KEY_PREFIX)) {
-        throw new InvalidSigningKey(
-          `${SECRET_KEY_PREFIX} is the sender's key; receivers have ${PUBLIC_KEY_PREFIX}.`,
-        )
-      }
-      if (text.startsWith(PUBLIC_KEY_PREFIX)) publicKeys.push(publicKeyBytes(text))
-      else secrets.push(secretBytes(text))
+      addKey(keys, text)
     }
-    if (texts.length === 0) throw new InvalidSigningKey('There is no secret to verify with.')
+    if (countKeys(keys) === 0) throw new InvalidSigningKey('There is no secret to verify with.')
   } catch (error) {
     if (!(error instanceof InvalidSigningKey)) throw error
     throw new WebhookVerificationError('invalid_secret', error.message)
   }
-  return { secrets, publicKeys }
+  return keys
 }
 
 // One way to write each number, so that what is compared with the clock is what was signed.

@@ -5,12 +5,11 @@ import {
   WebhookVerificationError,
   type WebhookVerificationErrorCode,
 } from '../verification-error.ts'
-import { isVerificationKey } from '../signing-keys.ts'
+import { countKeys, usableKeys } from '../signing-keys.ts'
 import { type Hmac, verifyBytesWith } from '../verify.ts'
 import { isPost, refused, type Scheme, verified } from './scheme-definition.ts'
 
 const REASONS: Partial<Record<WebhookVerificationErrorCode, RefusalReason>> = {
-  invalid_secret: 'no_secret',
   missing_header: 'missing_signature',
   invalid_header: 'malformed_signature',
   timestamp_too_old: 'timestamp_out_of_tolerance',
@@ -25,9 +24,11 @@ export const standardWebhooks: Scheme = {
   headers: ['webhook-id', 'webhook-timestamp', 'webhook-signature'],
   async verify(request, { signing }, now) {
     if (!isPost(request)) return refused('wrong_method')
+    // others are of a scheme that was chosen before
+    const keys = usableKeys(signing)
+    if (countKeys(keys) === 0) return refused('no_secret')
     try {
-      // others are of a scheme that was chosen before
-      await verifyBytesWith(hmac, request, signing.filter(isVerificationKey), {
+      await verifyBytesWith(hmac, request, keys, {
         toleranceSeconds: TOLERANCE_SECONDS,
         maxBytes: Infinity, // whoever read the body has kept it small
         now: () => now.getTime(),
