@@ -393,7 +393,7 @@ begin
   if p_delete_data then
     perform private.hold_synced_data(p_integration_id);
   end if;
-  perform 1 from public.integrations where id = p_integration_id for update; -- whoever connects it meanwhile waits
+  perform 1 from public.integrations where id = p_integration_id for no key update; -- whoever connects it meanwhile waits
   if p_credentials_id is not null and not exists (
     select 1 from private.integration_credentials as held
     where held.integration_id = p_integration_id and held.credentials_secret_id = p_credentials_id

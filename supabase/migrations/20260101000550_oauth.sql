@@ -271,7 +271,7 @@ declare
 begin
   if p_integration_id is not null then
     -- what a manager changed while the owner was at the platform stays
-    select * into known from public.integrations where id = p_integration_id for update;
+    select * into known from public.integrations where id = p_integration_id for no key update;
     if not found then
       perform private.refuse('integration_not_found');
     end if;
@@ -280,7 +280,7 @@ begin
         format('%s is another account than the one just signed in to: connect that one by itself.', known.name));
     end if;
   end if;
-  perform 1 from public.integrations where id = held_id for update;
+  perform 1 from public.integrations where id = held_id for no key update;
   if exists (
     select 1 from public.integrations as held
     left join private.oauth_grants as grants on grants.integration_id = held.id
@@ -470,7 +470,7 @@ as $$
 declare
   held private.oauth_grants;
 begin
-  perform 1 from public.integrations where id = p_integration_id for update; -- a sign-in that ends just now comes first, or is refused
+  perform 1 from public.integrations where id = p_integration_id for no key update; -- a sign-in that ends just now comes first, or is refused
   select grants.* into held
   from private.oauth_grants as grants
   join private.integration_credentials as credentials on credentials.integration_id = grants.integration_id
