@@ -19,7 +19,7 @@ type Part = typeof PARTS[number]
 const help = `npm run bench -- webhooks [options]
 
   --only ${PARTS.join('|')}   one part of it
-  --runs 3                of each, the median counts
+  --runs 5                of each, the median counts
   --deliveries 10000      for the throughput
   --attempts 10000000     of the history
   --quick                 small numbers, one run: to see that it works
@@ -91,7 +91,7 @@ function readOptions(args: string[]) {
   }
   return {
     only,
-    runs: numberOption(values, 'runs', 3, 1),
+    runs: numberOption(values, 'runs', 5, 1),
     deliveries: numberOption(values, 'deliveries', 10_000, 1_000),
     attempts: numberOption(values, 'attempts', 10_000_000, 100_000),
     events: values.quick ? 2_000 : 20_000,

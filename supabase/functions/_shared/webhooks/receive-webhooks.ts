@@ -298,9 +298,11 @@ async function keepWebhook(
 ): Promise<boolean> {
   const { headers, body } = call
   const { connector, webhooks, scheme, integrationId, version } = receiver
-  const kept = headersToKeep(scheme, webhooks.headers)
-    .filter((name) => headers.has(name) && !NEVER_KEPT.includes(name))
-    .map((name): [string, string] => [name, headers.get(name)!])
+  const kept: Record<string, string> = {}
+  for (const name of headersToKeep(scheme, webhooks.headers)) {
+    const value = headers.get(name)
+    if (value !== null && !NEVER_KEPT.includes(name)) kept[name] = value
+  }
   const received = { headers, body, received_at: now }
   const webhook = inboundWebhook(received)
   const { type, dedupe_key, accounts } = describeWebhook(webhooks, webhook, scheme)
@@ -311,7 +313,7 @@ async function keepWebhook(
     connector: connector.slug,
     type,
     dedupe_key,
-    headers: Object.fromEntries(kept),
+    headers: kept,
     proof: proofOf(scheme, call, call.tokenHash, now),
     body,
     integration_id: integrationId,
@@ -323,11 +325,11 @@ async function keepWebhook(
 }
 
 /** Null when it takes longer; what becomes of it then is nobody's concern. */
-async function within<Value>(ms: number, work: Promise<Value>): Promise<Value | null> {
-  work.catch(() => {})
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const over = new Promise<null>((resolve) => timer = setTimeout(() => resolve(null), ms))
-  return await Promise.race([work, over]).finally(() => clearTimeout(timer))
+function within<Value>(ms: number, work: Promise<Value>): Promise<Value | null> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(null), ms)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }
 
 const sendAgain = () => respond(503, { error: 'try again later' }, { 'retry-after': '5' })
