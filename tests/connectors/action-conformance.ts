@@ -86,7 +86,7 @@ export function actionConformance(
         clock,
         allowPrivateNetworks: true,
         random: () => 0.5,
-        timeoutMs: fault?.hang ? 500 : 30_000,
+        timeoutMs: fault?.hang ? 250 : 30_000,
         log: createLog({}, () => {}),
       }),
     })
