@@ -49,6 +49,21 @@ describe('an action', () => {
     expect(JSON.stringify(logged)).not.toContain('ada@example.com')
   })
 
+  it('takes as much as an action may hold, such as 5 MB of attachments in base64', async () => {
+    const { airtable, integration_id } = await connected()
+    const records = Array.from({ length: 80 }, (_, index) => ({
+      Name: 'x'.repeat(90_000),
+      Email: `large-${index}@example.com`,
+    }))
+    const input = { table: 'People', merge_on: ['Email'], records }
+
+    const done = await act({ integration_id, action: 'upsert_records', input })
+
+    expect(JSON.stringify(input).length).toBeGreaterThan(5 * 1024 * 1024 * 4 / 3)
+    expect(done).toMatchObject({ status: 200, body: { status: 'success' } })
+    expect(writes(airtable)).toHaveLength(8)
+  })
+
   it('in a dry run is shown and not done', async () => {
     const { airtable, integration_id } = await connected()
 

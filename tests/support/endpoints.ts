@@ -24,6 +24,8 @@ export type Endpoint = {
   path: string
   /** A request that is answered with 200, as often as it is sent. */
   body(world: World): Record<string, unknown>
+  /** A larger body is refused; a megabyte when not said. */
+  maxBodyBytes?: number
   /** The field whose id decides who may call, and what an unknown one is called. */
   owner: {
     field: 'integration_id' | 'organization_id' | 'endpoint_id' | 'app_instance_id'
@@ -130,6 +132,7 @@ export const endpoints: Endpoint[] = [
       dry_run: true,
       idempotency_key: 'the same each time',
     }),
+    maxBodyBytes: 10_000_000,
     owner: integration,
   },
   {

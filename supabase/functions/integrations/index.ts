@@ -44,6 +44,9 @@ import { runDueAppSubscriptions } from '../_shared/webhooks/run-app-subscription
 import { runDueSubscriptions } from '../_shared/webhooks/run-subscriptions.ts'
 import { verifyAgain } from '../_shared/webhooks/verify-again.ts'
 
+/** A mail with 5 MB of attachments, which come in base64, or a whole menu, which goes in one call. */
+const MAX_ACTION_BYTES = 10_000_000
+
 export default {
   fetch: routes({
     'POST /connect': serve(connectIntegration, async (context) => {
@@ -79,7 +82,7 @@ export default {
     'POST /act': serve(actContract, async (context) => {
       await requireIntegrationManager(context, context.body.integration_id)
       return await actOnIntegration(outsideFor(context), context.body, actorId(context.caller))
-    }),
+    }, { maxBodyBytes: MAX_ACTION_BYTES }),
 
     'POST /webhook': serve(describeReceiverContract, async (context) => {
       await requireIntegrationManager(context, context.body.integration_id)

@@ -274,6 +274,7 @@ export const actOnIntegration = contract({
   request: z.strictObject({
     integration_id: z.uuid(),
     action: z.string().min(1).max(100),
+    /** The whole request holds 10 MB at most. */
     input: z.record(z.string(), z.unknown()),
     dry_run: z.boolean().optional(),
     /** The same key again answers what the first call came to, and does nothing. Kept for 30 days. */
