@@ -116,7 +116,7 @@ declare
   claimed_ids uuid[];
   wanted_ids uuid[];
   more_ids uuid[];
-  waiting_organizations uuid[];
+  due_organizations uuid[];
   known private.stream_tables;
 begin
   perform private.hold_image_queue();
@@ -134,7 +134,7 @@ begin
     perform private.take_image_changes(5000);
 
     -- from one organization with queued images to the next, past all the rows between
-    waiting_organizations := array(
+    due_organizations := array(
       with recursive waiting (organization_id) as (
         (select queued.organization_id from public.media_sources as queued where queued.status = 'queued'
           order by queued.organization_id limit 1)
@@ -144,17 +144,21 @@ begin
           order by queued.organization_id limit 1)
         from waiting where waiting.organization_id is not null
       )
-      select waiting.organization_id from waiting where waiting.organization_id is not null order by random());
+      select waiting.organization_id from waiting
+      -- one whose images all wait to be tried again has no turn to take
+      where exists (select 1 from public.media_sources as queued
+        where queued.organization_id = waiting.organization_id and queued.status = 'queued' and queued.run_at <= clock_timestamp())
+      order by random());
     update public.media_sources as source set
       lease_token = p_lease_token, lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
     where source.id = any (array(
       select due.id
-      from unnest(waiting_organizations) as organization (id)
+      from unnest(due_organizations) as organization (id)
       cross join lateral (
         select queued.id from public.media_sources as queued
         where queued.organization_id = organization.id and queued.status = 'queued' and queued.run_at <= clock_timestamp()
         order by queued.run_at
-        limit greatest(1, p_limit / greatest(1, cardinality(waiting_organizations)))
+        limit greatest(1, p_limit / greatest(1, cardinality(due_organizations)))
         for update skip locked
       ) as due
       limit p_limit

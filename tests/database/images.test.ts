@@ -313,6 +313,22 @@ describe('a claim', () => {
     expect(again.images).toEqual(first.images)
   })
 
+  it('leaves no turn to organizations whose images all wait to be tried again', async () => {
+    for (let count = 0; count < 6; count++) {
+      const theirs = await createOrganization(database, await createPerson(database))
+      await writeProducts(database, theirs, [showing('1', newUrl())])
+    }
+    const { token, images } = await claimImages(database)
+    await finishImages(database, token, images.map((image) => failed(image)))
+    await writeTen()
+
+    const claimed = await claimImages(database, { limit: 6 })
+
+    expect(images).toHaveLength(6)
+    expect(claimed.images.map(({ organization_id }) => organization_id))
+      .toEqual(Array.from({ length: 6 }, () => organizationId))
+  })
+
   it('lets organizations take turns: a few images of one do not wait behind the many of another', async () => {
     await writeTen()
     const theirs = await createOrganization(database, await createPerson(database))
