@@ -47,7 +47,9 @@ export function actionConformance(
   const { answers, requests, status = 'success' } = actionFixture
 
   /** `fault` answers the writes instead. Reads of `other` are answered and not kept. */
-  async function setUp(fault?: { status?: number; body?: unknown; hang?: boolean }) {
+  async function setUp(
+    fault?: { status?: number; statuses?: number[]; body?: unknown; hang?: boolean },
+  ) {
     const received: Received[] = []
     const server = createServer(async (request, response) => {
       const body = await text(request)
@@ -60,7 +62,7 @@ export function actionConformance(
       received.push({ request: `${request.method} ${request.url}`, ...bodyOf(body) })
       if (fault?.hang) return
       const answer = fault ? { body: {}, ...fault } : answers[received.length - 1]!
-      response.writeHead(answer.status ?? 200, {
+      response.writeHead(fault?.statuses?.[received.length - 1] ?? answer.status ?? 200, {
         'content-type': 'application/json',
         ...('headers' in answer ? answer.headers : {}),
       })
@@ -137,6 +139,20 @@ export function actionConformance(
       expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'provider_timeout' } })
       expect(received).toHaveLength(action.repeatable ? 4 : 1)
     })
+
+    if (action.repeatable) {
+      it.each([403, 404, 429])(
+        'is unknown when the first answer is lost (500) and the second try is refused (%i)',
+        async (refusal) => {
+          const { received, run } = await setUp({ statuses: [500, ...Array(3).fill(refusal)] })
+
+          const outcome = await runAction(action, readInput(action, actionFixture.input), run)
+
+          expect(received.length).toBeGreaterThan(1)
+          expect(['unknown', 'success', 'partial']).toContain(outcome.status)
+        },
+      )
+    }
 
     it('fails without doubt when the platform refuses (403)', async () => {
       const { received, run } = await setUp({ status: 403 })

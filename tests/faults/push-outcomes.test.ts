@@ -127,6 +127,32 @@ describe('a new record whose answer was lost', () => {
   })
 })
 
+describe('a new record whose answer was lost, and whose second try was turned away', () => {
+  it('is the one that was made, also when its address changes before it is sent again', async () => {
+    const { id, platform, sync, insert } = await open()
+    const { fetch } = platform
+    await insert({ email: 'ada@people.test', first_name: 'Ada' })
+    let writes = 0
+    platform.fetch = async (input, init) => {
+      if (!String(input).endsWith('/contacts') || init?.method !== 'POST') return fetch(input, init)
+      writes += 1
+      if (writes > 1) return new Response('{}', { status: 429, headers: { 'retry-after': '3000' } })
+      await fetch(input, init)
+      throw new TypeError('fetch failed')
+    }
+
+    expect((await sync('push')).status).toBe('running')
+    platform.fetch = fetch
+    await faulty.admin`
+      update public.contacts set email = 'grace@people.test' where integration_id = ${id}`
+    const log = await sync('push')
+
+    expect(writes).toBe(2)
+    expect(log).toMatchObject({ status: 'success', failed_count: 0 })
+    expect([...platform.records.values()].map(({ email }) => email)).toEqual(['grace@people.test'])
+  })
+})
+
 describe('a new record without a key whose answer was lost', () => {
   /** It says that there are more, so many times; what it shows is none of ours. */
   const showing = (pages: number): Partial<Push> => {

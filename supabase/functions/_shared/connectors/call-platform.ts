@@ -1,7 +1,7 @@
 // How does one call to a platform end? With an answer that means success, or with an AppError.
 import { type Answer, ProviderAnswer, readJsonOnce } from '../http/answer.ts'
 import type { HttpClient } from '../http/client.ts'
-import type { HttpRequest } from '../http/request.ts'
+import type { HttpRequest, Trace } from '../http/request.ts'
 import type { Clock } from '../platform/clock.ts'
 import { AppError, isCode } from '../platform/errors.ts'
 import { withQuery } from './addresses.ts'
@@ -28,7 +28,7 @@ export type CallOptions = {
   /** Other statuses than 2xx that are an answer all the same. */
   accept?: (answer: PlatformAnswer) => boolean
   /** Told whether the platform may have carried it out. */
-  trace?: { sent: boolean }
+  trace?: Trace
 }
 
 /** Everything the vocabulary of streams can say only reads. */

@@ -1,4 +1,5 @@
 // What does an action at a platform come to? Done, partly done, refused, or unknown; never sent blindly again.
+import type { Trace } from '../http/request.ts'
 import type { FieldError } from '../platform/errors.ts'
 import { AppError, type ErrorCode } from '../platform/errors.ts'
 import { toFieldErrors } from '../platform/field-errors.ts'
@@ -33,8 +34,9 @@ const UNKNOWN: readonly ErrorCode[] = [
   'unavailable',
 ]
 
-/** May the platform have done what was sent? Only asked of a request that left. */
-export const isUnknownOutcome = ({ code }: AppError): boolean => UNKNOWN.includes(code)
+/** May the platform have done what failed with this? */
+export const isUnknownOutcome = ({ sent, lost = false }: Trace, error: unknown): boolean =>
+  lost || sent && !(error instanceof AppError && !UNKNOWN.includes(error.code))
 
 /** @throws AppError `invalid_input`, naming the fields at fault */
 export function readInput(action: Action, input: unknown): unknown {
@@ -75,7 +77,7 @@ export async function runAction(
   const answers: ActionAnswer[] = []
   const outputSoFar = () => action.output.parse(action.read(answers, input, context))
   for (const request of requests) {
-    const trace = { sent: false }
+    const trace: Trace = { sent: false }
     try {
       const { repeatable, accept } = action
       answers.push(await run.account.call(request, { repeatable, accept, trace }))
@@ -86,7 +88,7 @@ export async function runAction(
         ? thrown
         : new AppError('unavailable', { cause: thrown })
       const partOutput = answers.length === 0 ? {} : { output: outputSoFar() }
-      if (trace.sent && isUnknownOutcome(error)) {
+      if (isUnknownOutcome(trace, error)) {
         return { status: 'unknown', error, ...partOutput }
       }
       return answers.length === 0

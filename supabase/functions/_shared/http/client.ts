@@ -140,6 +140,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
             return await sendOnce(request)
           } catch (error) {
             hasFailed = error instanceof AppError && FAILURES.has(error.code)
+            if (hasFailed && request.trace?.sent) request.trace.lost = true
             if (error instanceof AppError && error.code === 'provider_rate_limited') {
               if (request.trace) request.trace.sent = false // turned away
               await report('throttled', error.retryAfterMs, request.limit)

@@ -2,6 +2,14 @@
 import type { AppError } from '../platform/errors.ts'
 import type { Answer } from './answer.ts'
 
+/** Told by whoever sends a request. */
+export type Trace = {
+  /** The last try is, or may have been, carried out: it left, and was not turned away (429). */
+  sent: boolean
+  /** A try before got no answer: it may have been carried out, whatever a later one comes to. */
+  lost?: boolean
+}
+
 export type HttpRequest = {
   /** `GET` when not said. */
   method?: string
@@ -24,8 +32,7 @@ export type HttpRequest = {
    * body.
    */
   redirects?: 'same host' | 'any host'
-  /** Set while this request is, or may have been, carried out: it left, and was not turned away (429). */
-  trace?: { sent: boolean }
+  trace?: Trace
   /** Which further limit of the account's budget it counts against. */
   limit?: string
   /** Turns of the budget it takes; 1 when not said. */

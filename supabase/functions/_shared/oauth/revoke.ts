@@ -4,6 +4,7 @@ import { isUnknownOutcome } from '../connectors/run-action.ts'
 import { readPath } from '../connectors/vocabulary/read-path.ts'
 import { readJsonOnce } from '../http/answer.ts'
 import { createHttpClient } from '../http/client.ts'
+import type { Trace } from '../http/request.ts'
 import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import type { SignInClient } from './sign-in-client.ts'
@@ -29,12 +30,14 @@ export async function revokeTokens(
     maxAttempts: 2,
     allowPrivateNetworks: outside.environment.PLUGBOARD_ALLOW_PRIVATE_NETWORKS,
   })
+  const trace: Trace = { sent: false }
   try {
     if (auth.revoke && access_token) {
       const { method = 'POST', path } = auth.revoke
       await http.send({
         method,
         url: address(path),
+        trace,
         judge: (answer) => {
           const { status, headers } = answer
           const said = connector.failure({
@@ -65,6 +68,7 @@ export async function revokeTokens(
           headers: init.headers as Record<string, string>,
           body: String(init.body),
           repeatable: true,
+          trace,
           // 200 by the standard (RFC 7009, section 2.2), which not all of them keep
           judge: (answer) =>
             readPath(readJsonOnce(answer), 'error') === 'invalid_token' ? 'success' : undefined,
@@ -82,6 +86,6 @@ export async function revokeTokens(
       reason: error instanceof AppError ? error.code : undefined,
       error,
     })
-    return error instanceof AppError && isUnknownOutcome(error) ? null : false
+    return isUnknownOutcome(trace, error) ? null : false
   }
 }

@@ -1,6 +1,7 @@
 // Sends changes in calls of the platform's size, and tells what became of each: also when one call fails.
 import { isUnknownOutcome } from '../connectors/run-action.ts'
 import { emailOf, pushBatches, type PushOutcome } from '../connectors/vocabulary/push.ts'
+import type { Trace } from '../http/request.ts'
 import { AppError } from '../platform/errors.ts'
 import {
   type ChangeOutcome,
@@ -82,12 +83,11 @@ async function sendPart(
   operation: Operation,
   changes: OutboundChange[],
 ): Promise<Sent> {
-  const trace = { sent: false }
+  const trace: Trace = { sent: false }
   try {
     return { outcomes: await send(job, operation, changes, trace) }
   } catch (error) {
-    const known = error instanceof AppError
-    if (known && isAboutRecords(error)) {
+    if (error instanceof AppError && isAboutRecords(error)) {
       const [only] = changes
       if (changes.length === 1) {
         // not found under its old id: the call may have been repeated because its first answer was lost
@@ -103,8 +103,10 @@ async function sendPart(
       const second = await sendPart(job, operation, rest)
       return { ...second, outcomes: [...first.outcomes, ...second.outcomes] }
     }
-    const isUnknown = trace.sent && (!known || isUnknownOutcome(error))
-    return { outcomes: isUnknown ? [] : changes.map(unsent), failure: error }
+    return {
+      outcomes: isUnknownOutcome(trace, error) ? [] : changes.map(unsent),
+      failure: error,
+    }
   }
 }
 
@@ -112,7 +114,7 @@ async function send(
   job: PushJob,
   operation: Operation,
   changes: OutboundChange[],
-  trace: { sent: boolean },
+  trace: Trace,
 ): Promise<ChangeOutcome[]> {
   const calls = callsOf(job)
   const said = operation === 'delete'
