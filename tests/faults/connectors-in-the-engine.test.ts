@@ -6,6 +6,7 @@ import { startHubSpotSimulator } from '../../scripts/simulators/hubspot.ts'
 import { startSalesforceSimulator } from '../../scripts/simulators/salesforce.ts'
 import { startShopifySimulator } from '../../scripts/simulators/shopify.ts'
 import { startStripeSimulator } from '../../scripts/simulators/stripe.ts'
+import { startXSimulator } from '../../scripts/simulators/x.ts'
 import type { SyncLog } from '../../supabase/functions/_shared/contracts/sync.ts'
 import { readIntegration } from '../../supabase/functions/_shared/integrations/open-integration.ts'
 import { type Clock, systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
@@ -172,6 +173,46 @@ describe('a Shopify shop in our tables', () => {
     expect(shop.oauth.control.counters()).toMatchObject({ codes_exchanged: 1 })
     expect(shop.oauth.control.consents()).toEqual([])
     expect(log).toMatchObject([{ detail: { revoked: true } }])
+  })
+})
+
+describe('two X accounts of one organization', () => {
+  it('are synced side by side, each with what is its own, and one goes on when the other is disconnected', async () => {
+    const network = await startXSimulator({ posts: 12, mentions: 5 })
+    onTestFinished(network.stop)
+    const [acme, fieldnotes] = network.accounts
+    const { outside, signIn } = appOf('x', network)
+    const sync = (id: string, mode: 'full' | 'incremental') =>
+      run(id, 'social_posts', { mode, slug: 'x', baseUrl: network.baseUrl })
+    const rows = async (id: string) => {
+      const found = await faulty.admin`
+        select source_id, is_own from public.social_posts
+        where integration_id = ${id} and deleted_at is null`
+      return Object.fromEntries(found.map(({ source_id, is_own }) => [source_id, is_own]))
+    }
+    const first = (await signIn({ account: acme!.username })).integration!
+    const { organization_id } = first
+    const second = (await signIn({ account: fieldnotes!.username, organization_id })).integration!
+    // one post in both accounts: the one's own, and a mention of the other
+    const shared = network.network.publish({ text: 'Thanks, @fieldnotes!', author_id: acme!.id })
+
+    const logs = await Promise.all([sync(first.id, 'full'), sync(second.id, 'full')])
+    const [ofFirst, ofSecond] = [await rows(first.id), await rows(second.id)]
+    await disconnect(outside, first.id)
+    network.network.publish({ text: 'Still here', author_id: fieldnotes!.id })
+    const later = await sync(second.id, 'incremental')
+
+    expect(second.id).not.toBe(first.id)
+    expect([first, second].map(({ external_account_id }) => external_account_id))
+      .toEqual([acme!.id, fieldnotes!.id])
+    expect(logs).toMatchObject([{ status: 'success' }, { status: 'success' }])
+    for (const [{ id }, held] of [[acme!, ofFirst], [fieldnotes!, ofSecond]] as const) {
+      const own = network.network.by(id).filter(({ text }) => text !== 'Still here')
+      expect(Object.keys(held).filter((post) => held[post]).sort())
+        .toEqual(own.map((post) => post.id).sort())
+    }
+    expect([ofFirst[shared.id], ofSecond[shared.id]]).toEqual([true, false])
+    expect(later).toMatchObject({ status: 'success', fetched_count: 1, created_count: 1 })
   })
 })
 

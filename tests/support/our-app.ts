@@ -14,6 +14,8 @@ import type { FaultStack } from './fault-stack.ts'
 export type SigningIn = {
   /** Default: a new one. */
   organization_id?: string
+  /** Who signs in; default is whom the consent page suggests. */
+  account?: string
   /** Changes the authorization response on its way. */
   change?(answer: URLSearchParams): void
   /** The engine that finishes it. */
@@ -40,7 +42,7 @@ export function ourApp({ admin, outside: engine }: FaultStack) {
         }),
       })
       const signIn = async (
-        { organization_id, change, by = outside }: SigningIn = {},
+        { organization_id, account, change, by = outside }: SigningIn = {},
       ): Promise<FinishedSignIn> => {
         const begun = await beginSignIn(outside, {
           organization_id: organization_id ?? await anOrganization(admin),
@@ -49,7 +51,10 @@ export function ourApp({ admin, outside: engine }: FaultStack) {
           return_url,
           finish_in: 'app',
         }, null)
-        const landed = await browser().authorize(begun.authorization_url, { stopAt: return_url })
+        const landed = await browser().authorize(begun.authorization_url, {
+          stopAt: return_url,
+          ...(account === undefined ? {} : { account }),
+        })
         const answer = new URL(landed.url).searchParams
         change?.(answer)
         return await finishSignIn(by, answer, { user_id: null })
