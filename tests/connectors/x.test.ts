@@ -382,6 +382,24 @@ describe('what a full read cannot reach', () => {
   })
 })
 
+describe('an edited post', () => {
+  const parse = (raw: unknown) => parseRecord(x, 'social_posts', raw, { settings: {}, account: {} })
+
+  it('ends its earlier versions; one of those, still shown by its id, is gone and ends no later one', () => {
+    const earlier = { ...mention, id: '1900000000000000002' }
+
+    expect(parse(mention)).toMatchObject({
+      ok: true,
+      record: { source_id: mention.id, supersedes: [earlier.id] },
+    })
+    expect(parse(mention)).not.toHaveProperty('record.deleted')
+    expect(parse(earlier)).toMatchObject({
+      ok: true,
+      record: { source_id: earlier.id, supersedes: [], deleted: true },
+    })
+  })
+})
+
 describe('a post that is missing', () => {
   it('is asked for by its id: only what X does not find is gone', async () => {
     const { network, connect } = await setUp()

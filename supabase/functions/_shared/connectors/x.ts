@@ -166,7 +166,7 @@ export const x = defineConnector({
         source_id: post.id,
         source_updated_at: post.created_at,
         columns: columnsOf(post, account.user_id),
-        supersedes: (post.edit_history_tweet_ids ?? []).filter((id) => id !== post.id),
+        ...versionOf(post),
       }),
     },
   },
@@ -217,6 +217,16 @@ export const x = defineConnector({
     }),
   },
 })
+
+/** All versions of a post know each other, oldest first, and X shows an earlier one to whoever asks for it by its id. */
+function versionOf({ id, edit_history_tweet_ids }: Post) {
+  const versions = edit_history_tweet_ids ?? []
+  const at = versions.indexOf(id)
+  return {
+    supersedes: versions.slice(0, Math.max(0, at)),
+    ...(at >= 0 && at < versions.length - 1 ? { deleted: true } : {}),
+  }
+}
 
 const Me = z.object({ id: z.string().regex(/^\d+$/), username: z.string().min(1) })
 
