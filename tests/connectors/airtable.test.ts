@@ -591,6 +591,24 @@ describe('the rows of a table', () => {
     },
   )
 
+  it('are not written when two are told by the same merge fields: one call would make both', async () => {
+    const { base, act } = await setUp()
+    const rows = base.base.find('Inventory')!.rows
+    const write = (...skus: unknown[]) =>
+      act('upsert_records', {
+        table: 'Inventory',
+        merge_on: ['SKU', 'Item'],
+        records: skus.map((SKU) => ({ SKU, Item: 'Tray' })),
+      })
+
+    expect(() => write('NEW-1', 'NEW-2', 'NEW-1')).toThrow(expect.objectContaining({
+      code: 'invalid_input',
+      errors: [{ path: 'input.records.2.SKU', message: 'is there twice' }],
+    }))
+    expect(await write('NEW-1', 'NEW-2')).toMatchObject({ status: 'success' })
+    expect(rows.size).toBe(122)
+  })
+
   it('take text for a number only when typecasting is asked for', async () => {
     const { act } = await setUp()
     const input = {

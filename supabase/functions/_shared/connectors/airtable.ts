@@ -203,15 +203,17 @@ export const airtable = defineConnector({
             'Airtable makes text fit the field, and new choices where a select lacks them.',
         }),
       }).superRefine(({ merge_on, records }, { addIssue }) => {
-        // nothing would match: a second try would make the row again
+        const seen = new Set<string>()
         for (const [index, row] of records.entries()) {
-          for (const name of merge_on.filter((name) => isEmptyCell(row[name]))) {
-            addIssue({
-              code: 'custom',
-              path: ['records', index, name],
-              message: 'needs a value, since rows are merged on it',
-            })
-          }
+          const refuse = (name: string, message: string) =>
+            addIssue({ code: 'custom', path: ['records', index, name], message })
+          // nothing would match: a second try would make the row again
+          const empty = merge_on.filter((name) => isEmptyCell(row[name]))
+          for (const name of empty) refuse(name, 'needs a value, since rows are merged on it')
+          // neither is there yet when one call looks for both
+          const key = JSON.stringify(merge_on.map((name) => row[name]))
+          if (empty.length === 0 && seen.has(key)) refuse(merge_on[0]!, 'is there twice')
+          seen.add(key)
         }
       }),
       output: z.object({
