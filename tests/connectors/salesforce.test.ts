@@ -640,6 +640,24 @@ describe('upsert_contacts', () => {
     expect(() => read('ReportsToId')).not.toThrow()
   })
 
+  it.each(['Shop_Id__c', 'SHOP_ID__C'])(
+    'lets no field %s name another external id than the contact’s own',
+    async (name) => {
+      const { options, simulator } = await setUp()
+      const write = (field: string) =>
+        act(options, 'upsert_contacts', {
+          contacts: [{ external_id: 'shop-1', last_name: 'Byron', fields: { [field]: 'shop-2' } }],
+        })
+
+      await expect(write(name)).rejects.toMatchObject({
+        code: 'invalid_input',
+        errors: [{ path: `input.contacts.0.fields.${name}` }],
+      })
+      expect(simulator.requests).toEqual([])
+      expect(await write('Department')).toMatchObject({ status: 'success' })
+    },
+  )
+
   it('needs to know the external id field, and says which setting is missing', async () => {
     const { options } = await setUp({}, { external_id_field: undefined })
 

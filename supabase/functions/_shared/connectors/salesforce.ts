@@ -222,6 +222,19 @@ export const salesforce = defineConnector({
             }],
           })
         }
+        const errors = contacts.flatMap(({ fields }, index) =>
+          Object.keys(fields).filter((name) => name.toLowerCase() === field.toLowerCase())
+            .map((name) => ({
+              path: `input.contacts.${index}.fields.${name}`,
+              message: 'is the external id, which is said beside the fields',
+            }))
+        )
+        if (errors.length > 0) {
+          throw new AppError('invalid_input', {
+            detail: `${field} says which contact is written: give it as external_id.`,
+            errors,
+          })
+        }
         return inBatches(contacts, BATCH, (batch) =>
           upsertContacts(
             field,
