@@ -580,6 +580,21 @@ describe('upsert_contacts', () => {
     expect(crm.list().every(({ properties }) => properties.company === 'Pine')).toBe(true)
   })
 
+  it('takes no other email among the properties: a second try would make the contact again', async () => {
+    const { options, crm } = await setUp({ contacts: 0 })
+    const write = (properties: Record<string, string>) =>
+      act(options, 'upsert_contacts', { contacts: [{ email: 'ada@people.example', properties }] })
+
+    await expect((async () => await write({ email: 'grace@people.example' }))()).rejects
+      .toMatchObject({
+        code: 'invalid_input',
+        errors: [{ path: 'input.contacts.0.properties.email' }],
+      })
+    expect(await write({ company: 'Pine' })).toMatchObject({ status: 'success' })
+    expect(await write({ company: 'Pine' })).toMatchObject({ output: { created: 0, updated: 1 } })
+    expect(crm.list().map(({ properties }) => properties.email)).toEqual(['ada@people.example'])
+  })
+
   it('names the contacts HubSpot refuses by their place in the input; the others are written', async () => {
     const { options, crm } = await setUp({ contacts: 0 })
     const contacts = Array.from({ length: 150 }, (_, n) => ({

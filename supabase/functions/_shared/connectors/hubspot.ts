@@ -157,7 +157,15 @@ export const hubspot = defineConnector({
         })).min(1).max(1000),
       }).superRefine(({ contacts }, context) => {
         const seen = new Set<string>()
-        contacts.forEach(({ email }, index) => {
+        contacts.forEach(({ email, properties }, index) => {
+          // another one would leave nobody whom a second try could find
+          if ('email' in properties) {
+            context.addIssue({
+              code: 'custom',
+              path: ['contacts', index, 'properties', 'email'],
+              message: 'is said beside the properties',
+            })
+          }
           const key = email.toLowerCase()
           if (seen.has(key)) { // HubSpot refuses a whole call for it
             context.addIssue({
