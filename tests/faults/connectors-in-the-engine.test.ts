@@ -291,6 +291,27 @@ describe('disconnecting an account', () => {
       .toBeNull()
   })
 
+  it('writes down that nobody knows where the first answer was lost and the second try refused', async () => {
+    const platform = await startHubSpotSimulator()
+    onTestFinished(platform.stop)
+    const { outside, signIn } = appOf('hubspot', platform)
+    const { integration } = await signIn()
+    let tries = 0
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      if (!String(input).includes('/revoke')) return await globalThis.fetch(input, init)
+      tries += 1
+      if (tries > 1) return Response.json({ error: 'unauthorized_client' }, { status: 400 })
+      await globalThis.fetch(input, init)
+      throw new TypeError('fetch failed')
+    }
+
+    const log = await disconnect({ ...outside, fetch }, integration!.id)
+
+    expect(tries).toBe(2)
+    expect(platform.oauth.control.counters()).toMatchObject({ revocations: 1 })
+    expect(log).toMatchObject([{ detail: { revoked: 'unknown' } }])
+  })
+
   it('revokes nothing while another organization has the same account, and does once none has', async () => {
     const platform = await startHubSpotSimulator()
     onTestFinished(platform.stop)
