@@ -2583,6 +2583,7 @@ export type Database = {
         Args: { 'p_as_successor'?: boolean; 'p_at_most': number }
         Returns: undefined
       }
+      'ring_for_due_deliveries': { Args: { 'p_within_ms'?: number }; Returns: undefined }
       'rotate_app_instance_secret': {
         Args: {
           'p_actor_id'?: string

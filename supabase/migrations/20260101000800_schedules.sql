@@ -214,18 +214,20 @@ begin
 end;
 $$;
 
--- Rings for deliveries that are due and that no ring has brought to a worker.
-create function private.look_after_deliveries()
+-- Rings, where nobody is awake, for deliveries that are due, or will be so soon, and that no ring has brought to a worker.
+create function public.ring_for_due_deliveries(p_within_ms int default 0)
 returns void
 language plpgsql
+security definer
 set search_path = ''
 as $$
 begin
-  if public.next_webhook_delivery_at() <= now() then
+  if public.next_webhook_delivery_at() <= clock_timestamp() + make_interval(secs => p_within_ms / 1000.0) then
     perform private.wake_worker('webhook-deliver');
   end if;
 end;
 $$;
+grant execute on function public.ring_for_due_deliveries(int) to service_role;
 
 -- Events with what waits to be sent of them. Deliveries held for a month go first and in a transaction of their own: one
 -- without its event would be sent empty, and they are many. Their events go with the first run that finds none left.
@@ -287,7 +289,7 @@ $$;
 
 select cron.schedule('queue-due-syncs', '* * * * *', 'select private.queue_due_syncs()');
 select cron.schedule('look-after-integrations', '* * * * *', 'select private.look_after_integrations()');
-select cron.schedule('look-after-deliveries', '* * * * *', 'select private.look_after_deliveries()');
+select cron.schedule('ring-for-due-deliveries', '* * * * *', 'select public.ring_for_due_deliveries()');
 select cron.schedule('clear-orphaned-deliveries', '* * * * *', 'select private.clear_orphaned_deliveries()');
 select cron.schedule('free-stranded-lanes', '*/10 * * * *', 'select private.free_stranded_lanes()');
 -- a week ahead, and each hour, so that a run that gave up costs nothing

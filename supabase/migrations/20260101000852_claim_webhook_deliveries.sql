@@ -192,7 +192,7 @@ $$;
 grant execute on function public.ring_delivery_worker(int, boolean) to service_role;
 
 -- When the next delivery is due that may be sent by itself: a worker with time left sleeps towards it. Null: none. What
--- waits for an endpoint's calls under way is left out: whoever makes them takes it up.
+-- waits for an endpoint's calls under way is left out: whoever makes them takes it up, or rings for it.
 create function public.next_webhook_delivery_at()
 returns timestamptz
 language sql

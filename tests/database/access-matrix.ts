@@ -350,6 +350,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.request_images(uuid, boolean, uuid)',
     'public.restart_sync_run(uuid, uuid, boolean)',
     'public.ring_delivery_worker(integer, boolean)',
+    'public.ring_for_due_deliveries(integer)',
     'public.rotate_app_instance_secret(uuid, text, integer, uuid)',
     'public.rotate_webhook_secret(uuid, text, text, text, integer, uuid)',
     'public.save_app_subscription(text, uuid, text, text, uuid[])',

@@ -223,11 +223,6 @@ describe('queue-due-syncs', () => {
         command: 'select private.free_stranded_lanes()',
       },
       {
-        jobname: 'look-after-deliveries',
-        schedule: '* * * * *',
-        command: 'select private.look_after_deliveries()',
-      },
-      {
         jobname: 'look-after-integrations',
         schedule: '* * * * *',
         command: 'select private.look_after_integrations()',
@@ -247,6 +242,11 @@ describe('queue-due-syncs', () => {
         jobname: 'queue-due-syncs',
         schedule: '* * * * *',
         command: 'select private.queue_due_syncs()',
+      },
+      {
+        jobname: 'ring-for-due-deliveries',
+        schedule: '* * * * *',
+        command: 'select public.ring_for_due_deliveries()',
       },
       {
         jobname: 'ring-for-images',

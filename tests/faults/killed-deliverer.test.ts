@@ -64,7 +64,7 @@ async function letLeasesEnd(): Promise<void> {
     update public.webhook_attempts set created_at = created_at - interval '61 seconds'
     where id in (select attempt_id from moved)`
   await admin`update private.worker_wakes set rung_at = null, awake_until = null`
-  await stack.cron.run('look-after-deliveries')
+  await stack.cron.run('ring-for-due-deliveries')
 }
 
 /**

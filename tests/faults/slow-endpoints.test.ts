@@ -58,10 +58,10 @@ async function createEndpoint(
   return { id: data.id as string, organizationId }
 }
 
-const emit = (organizationId: string, count = 1) =>
+const emit = (organizationId: string, count = 1, subject: string | null = null) =>
   admin`
-    insert into public.events (organization_id, type, data, origin)
-    select ${organizationId}, 'booking.created', '{}', 'app' from generate_series(1, ${count})`
+    insert into public.events (organization_id, type, subject, data, origin)
+    select ${organizationId}, 'booking.created', ${subject}, '{}', 'app' from generate_series(1, ${count})`
 
 async function countQueued(): Promise<number> {
   const [row] = await admin`select count(*)::int as count from private.webhook_queue`
@@ -232,15 +232,20 @@ describe('the work of a worker', () => {
 })
 
 /**
- * Whoever rings for a worker gets one of this process with so much CPU time, until the test has ended; answers those
- * that came so far.
+ * Whoever rings for a worker gets one of this process, the first with so much CPU time and those after it with so much,
+ * until the test has ended; answers those that came so far.
  */
-async function workWhenRung(cpuMs: number): Promise<Promise<number>[]> {
+async function workWhenRung(
+  firstCpuMs: number,
+  { cpuMs = firstCpuMs, lingerMs = DELIVERY_OPTIONS.lingerMs } = {},
+): Promise<Promise<number>[]> {
   const workers: Promise<number>[] = []
-  const share = { ...DELIVERY_OPTIONS.share, cpuMs }
-  const { lingerMs } = DELIVERY_OPTIONS
+  const first = { ...DELIVERY_OPTIONS.share, cpuMs: firstCpuMs }
+  const later = { ...DELIVERY_OPTIONS.share, cpuMs }
   const door = createServer((request, response) => {
-    if (request.url === '/webhook-deliver/work') workers.push(work({ share, lingerMs }))
+    if (request.url === '/webhook-deliver/work') {
+      workers.push(work({ share: workers.length === 0 ? first : later, lingerMs }))
+    }
     response.end()
   })
   await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve))
@@ -251,7 +256,7 @@ async function workWhenRung(cpuMs: number): Promise<Promise<number>[]> {
     await storeWorkerSecrets(stack.dbUrl, { plugboard_functions_url: stack.functionsUrl })
     door.close()
     door.closeAllConnections()
-    share.cpuMs = 0 // whoever is up leaves
+    first.cpuMs = later.cpuMs = 0 // whoever is up leaves
     await Promise.all(workers)
   })
   return workers
@@ -292,6 +297,63 @@ describe('workers whose shares end while their calls hang', () => {
     )
     expect(row?.waiting).toBeGreaterThanOrEqual(5) // as many as may be up at once
     expect(worst).toBeLessThan(3_000)
+  })
+
+  it.each([
+    ['a retry', { retry_pauses_s: [1] }, 500, false],
+    ['a retry, while another call goes on to hang', { retry_pauses_s: [1] }, 500, true],
+    ['what waits for a free place at the endpoint', { max_concurrency: 1 }, 204, false],
+    ['the next event of the subject', { ordered_by_subject: true }, 204, false],
+  ])(
+    'leave nothing that is due to the minute’s job when the next one had nothing to do and left: %s',
+    async (_name, options, status, besideOneThatHangs) => {
+      const { organizationId, id } = await createEndpoint('/hook', options)
+      if (besideOneThatHangs) {
+        await createEndpoint('/silent', {}, organizationId)
+        hold('/silent')
+      }
+      const { promise: released, resolve: release } = Promise.withResolvers<void>()
+      receiver.answer('/hook', async (_webhook, response, earlier) => {
+        if (earlier === 0) await released
+        response.writeHead(earlier === 0 ? status : 204).end()
+      })
+      const workers = await workWhenRung(4, { cpuMs: 1_500, lingerMs: 1_500 })
+
+      await emit(organizationId, 2, 'booking/1')
+      await vi.waitFor(() => expect(workers).toHaveLength(2), { timeout: 10_000 })
+      await workers[1] // it left
+      expect(receiver.underWay).toBe(besideOneThatHangs ? 3 : 1)
+      release()
+
+      await vi.waitFor(async () =>
+        expect(
+          await admin`
+            select status from public.webhook_deliveries where endpoint_id = ${id}`,
+        ).toEqual(Array(2).fill({ status: 'succeeded' })), { timeout: 10_000 })
+    },
+  )
+})
+
+describe('a worker that is about to leave', () => {
+  it('stays for a retry that another left due soon after it had looked', async () => {
+    const lingerMs = 2_000
+    const endpoint = await createEndpoint('/hook')
+    let hasLooked = false
+    const leaving: Database = {
+      async call(name, args) {
+        if (args['p_awake_ms'] === 0 && !hasLooked) {
+          hasLooked = true
+          await emit(endpoint.organizationId)
+          await admin`update private.webhook_queue set run_at = now() + interval '1.8 seconds'`
+        }
+        return await db.call(name, args)
+      },
+      end: () => Promise.resolve(),
+    }
+
+    await work({ lingerMs }, leaving)
+
+    expect(receiver.received).toHaveLength(1)
   })
 })
 

@@ -106,3 +106,8 @@ export function ringDeliveryWorker(
 ): Promise<void> {
   return db.call('ring_delivery_worker', { p_at_most: atMost, p_as_successor: asSuccessor })
 }
+
+/** Rings for a worker where nobody is awake and a delivery that may be sent is due, or will be so soon. */
+export function ringForDueDeliveries(db: Database, withinMs: number): Promise<void> {
+  return db.call('ring_for_due_deliveries', { p_within_ms: withinMs })
+}

@@ -9,6 +9,7 @@ import {
   type ClaimedBatch,
   type ClaimedDelivery,
   ringDeliveryWorker,
+  ringForDueDeliveries,
 } from './claimed-deliveries.ts'
 import { KnownEndpoints } from './known-endpoints.ts'
 import { OutcomeWriter } from './outcome-writer.ts'
@@ -201,7 +202,7 @@ export async function runDeliveryWorker(
         ? await lastLook()
         : await take(Math.min(BATCH_SIZE, room), hasRungForSuccessor ? null : options.lingerMs)
       if (deliveries.length > 0) napMs = NAP_MS.first
-      else if (isOver) return
+      else if (isOver && !await isNearlyDue()) return
       if (more) {
         mayBeMore = true
         continue
@@ -212,7 +213,24 @@ export async function runDeliveryWorker(
       else await clock.sleep(napMs)
       napMs = Math.min(NAP_MS.longest, napMs * NAP_MS.growth)
     }
-    if (share.isSpent) await ringForSuccessor()
+    if (share.isSpent) await handOver()
+  }
+
+  /**
+   * A call that ends now may leave a retry, or a place at an endpoint that was full, when the successor, who had nothing
+   * else to do, is gone again: then another is rung for.
+   */
+  async function handOver(): Promise<void> {
+    await ringForSuccessor()
+    giveBack(slots.takeBack({ now: Infinity }))
+    while (slots.underWay > 0) {
+      await freed.wait(NAP_MS.longest)
+      if (now() - rungAt < RING_PAUSE_MS) continue
+      rungAt = now()
+      await ringForDueDeliveries(db, options.lingerMs)
+    }
+    await writer.settled()
+    await ringForDueDeliveries(db, options.lingerMs)
   }
 
   /** Says that it leaves, so that commits ring again, and looks once more for those that did not. */
@@ -223,7 +241,10 @@ export async function runDeliveryWorker(
     return await take(BATCH_SIZE, 0)
   }
 
-  /** A retry that is due soon is worth waiting for; the schedule sees to those that are not. */
+  /**
+   * A retry that is due soon is worth waiting for; the schedule sees to those that are not. Asked once more by one that
+   * has said that it leaves: whoever wrote a retry before that has rung nobody.
+   */
   async function isNearlyDue(): Promise<boolean> {
     const nextAt = await db.call<string | null>('next_webhook_delivery_at', {})
     share.spend({ calls: 1 })
@@ -251,7 +272,7 @@ export async function runDeliveryWorker(
   try {
     await work()
   } finally {
-    giveBack([...slots.takeBack({ now: Infinity })])
+    giveBack(slots.takeBack({ now: Infinity }))
     while (slots.underWay > 0) await freed.wait(NAP_MS.longest)
     await writer.settled()
   }
