@@ -66,10 +66,10 @@ function statusOf(code: string): number {
   return statuses[code] ?? statuses[code.slice(0, 2)] ?? 400
 }
 
-/** The driver could not reach Postgres, or lost it on the way. */
-function isConnectionError(error: unknown): error is Error {
+/** The driver could not reach Postgres (57P03: which takes nobody yet, or no longer), or lost it on the way. */
+export function isConnectionError(error: unknown): error is Error {
   return error instanceof Error && 'code' in error &&
-    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN)/.test(String(error.code))
+    ('syscall' in error || /^(CONNECTION_|CONNECT_TIMEOUT|57P03)/.test(String(error.code)))
 }
 
 type PostgresError = Error & { code: string; detail?: string; hint?: string }

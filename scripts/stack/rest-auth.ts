@@ -1,10 +1,10 @@
 // What serves REST, Auth and Storage? Supabase Lite over the stack's Postgres, made as strict as hosted.
 import { App, InMemoryEmailDriver, setExperimental } from '@supabase/lite'
-import { PostgresConnection } from '@supabase/lite/postgres'
 import type { StackKeys } from './data-dir.ts'
 import { createFileStorage } from './file-storage.ts'
-import { openPool, reconnectAfter } from './pool.ts'
+import { openPool } from './pool.ts'
 import { StrictConnection } from './rest-connection.ts'
+import { LosableConnection } from './rest-own-connections.ts'
 
 export type RestAuth = {
   fetch(request: Request): Promise<Response>
@@ -27,10 +27,7 @@ export type RestAuthOptions = {
 
 export async function startRestAuth(options: RestAuthOptions): Promise<RestAuth> {
   const { keys, log } = options
-  const catalog = new PostgresConnection({
-    url: options.adminDbUrl,
-    postgresOptions: { max: 1, onnotice: () => {}, backoff: reconnectAfter },
-  })
+  const catalog = new LosableConnection(options.adminDbUrl, { max: 1 })
   const connection = new StrictConnection(options.dbUrl, catalog)
   const app = new App({
     connection,

@@ -1,11 +1,9 @@
 // How does lite reach Postgres as strictly as PostgREST does on hosted?
 import type { Connection } from '@supabase/lite'
-import { PostgresConnection } from '@supabase/lite/postgres'
-import { reconnectAfter } from './pool.ts'
 import { toPostgrestError } from './postgrest-errors.ts'
-import { refuseLostConnections } from './rest-lost-connections.ts'
+import { LosableConnection } from './rest-own-connections.ts'
 
-type Schema = Awaited<ReturnType<PostgresConnection['introspect']>>
+type Schema = Awaited<ReturnType<LosableConnection['introspect']>>
 type ContextOptions = NonNullable<Parameters<Connection['withContext']>[2]>
 type WithContext = Connection['withContext']
 type Query = Parameters<Connection['onPostgrestAST']>[0]
@@ -14,29 +12,22 @@ type Query = Parameters<Connection['onPostgrestAST']>[0]
 const statementTimeouts: Record<string, string> = { anon: '3s' }
 
 /** Lite's connection, with its conveniences taken out and hosted's limits put in. */
-export class StrictConnection extends PostgresConnection {
-  #catalog: PostgresConnection
+export class StrictConnection extends LosableConnection {
+  #catalog: LosableConnection
   #schema: Promise<Schema> | null = null
   #functionTimeouts = new Map<string, string>()
 
   /** @param catalog A superuser's connection: the catalog views hide from `authenticator` what it may not use. */
-  constructor(url: string, catalog: PostgresConnection) {
-    super({
-      url,
-      postgresOptions: {
-        onnotice: () => {},
-        backoff: reconnectAfter,
-        // RPC arguments arrive here as JSON text already; encoding them again would make strings of them.
-        types: {
-          json: leavesTextAlone(114),
-          jsonb: leavesTextAlone(3802),
-          timestamp: writtenAsJson(1114),
-          timestamptz: writtenAsJson(1184),
-        },
+  constructor(url: string, catalog: LosableConnection) {
+    super(url, {
+      // RPC arguments arrive here as JSON text already; encoding them again would make strings of them.
+      types: {
+        json: leavesTextAlone(114),
+        jsonb: leavesTextAlone(3802),
+        timestamp: writtenAsJson(1114),
+        timestamptz: writtenAsJson(1184),
       },
     })
-    refuseLostConnections(this.driver)
-    refuseLostConnections(catalog.driver)
     this.#catalog = catalog
     // Lite's own version of this method grants everything in `public` to every API role at the first request.
     Object.defineProperty(this, 'ensureRlsContext', { value: () => Promise.resolve(true) })

@@ -193,6 +193,35 @@ describe('Postgres', () => {
     30_000,
   )
 
+  it(
+    'restarts while thirty callers ask REST: each is answered, and by the new one at once',
+    async () => {
+      const { url, secretKey: apikey } = stack
+      const ask = async () => {
+        const request = fetch(`${url}/rest/v1/marks?limit=1`, {
+          headers: { apikey },
+          signal: AbortSignal.timeout(10_000),
+        })
+        return await request.then(({ status }) => status, ({ message }) => message as string)
+      }
+      let isOver = false
+      const answers = new Set<number | string>()
+      const callers = Array.from({ length: 30 }, async () => {
+        while (!isOver) answers.add(await ask())
+      })
+
+      for (const mode of ['immediate', 'fast', 'immediate', 'fast'] as const) {
+        await stack.postgres.restart(mode)
+        expect(await ask()).toBe(200)
+      }
+      isOver = true
+      await Promise.all(callers)
+
+      expect([...answers].sort()).toEqual([200, 503])
+    },
+    60_000,
+  )
+
   it('is started again when it dies by itself', async () => {
     const pid = stack.postgres.pid
 
