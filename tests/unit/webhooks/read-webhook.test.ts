@@ -4,7 +4,10 @@ import {
   inboundWebhook,
   readWebhook,
 } from '../../../supabase/functions/_shared/webhooks/read-webhook.ts'
-import { headersToKeep } from '../../../supabase/functions/_shared/webhooks/verify-webhook.ts'
+import {
+  headersToKeep,
+  keptHeaders,
+} from '../../../supabase/functions/_shared/webhooks/verify-webhook.ts'
 import { bytes } from './ask.ts'
 
 const acme: Webhooks = {
@@ -88,4 +91,11 @@ it('what verified a webhook, and what tells what it holds, is kept of its header
 
 it('a token that vouches for any body is not kept', () => {
   expect(headersToKeep('google-oidc')).toEqual(['content-type'])
+})
+
+it('what opens other doors is not kept either, whoever asks for it', () => {
+  const headers = new Headers({ cookie: 'c', authorization: 'a', 'x-topic': 't', 'x-other': 'o' })
+
+  expect(keptHeaders('mailchimp', headers, ['authorization', 'x-topic', 'cookie', 'x-absent']))
+    .toEqual({ 'x-topic': 't' })
 })

@@ -15,7 +15,7 @@ import {
   type Verification,
 } from './scheme.ts'
 import { refused } from './schemes/scheme-definition.ts'
-import { headersToKeep, proofOf, type publishedKeys, verifyWebhook } from './verify-webhook.ts'
+import { keptHeaders, proofOf, type publishedKeys, verifyWebhook } from './verify-webhook.ts'
 
 const SCHEME = 'x-webhook-signature'
 
@@ -84,7 +84,6 @@ export async function keepAppEvent(
   now: Date,
 ): Promise<boolean> {
   const { headers, body } = call
-  const kept = headersToKeep(SCHEME).filter((name) => headers.has(name))
   const { accepted } = await db.call<{ accepted: boolean }>('receive_app_event', {
     p_app_instance_id: appInstanceId,
     p_version: version,
@@ -92,7 +91,7 @@ export async function keepAppEvent(
     p_dedupe_key: id === undefined
       ? createHash('sha256').update(body).digest('hex')
       : storableKey(String(id)),
-    p_headers: Object.fromEntries(kept.map((name) => [name, headers.get(name)])),
+    p_headers: keptHeaders(SCHEME, headers),
     p_proof: proofOf(SCHEME, call, null, now),
     p_body: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64'),
   })

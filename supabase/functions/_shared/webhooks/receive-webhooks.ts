@@ -35,7 +35,7 @@ import {
 import { receiverAddress } from './receiver-address.ts'
 import { RefusalLog } from './refusal-log.ts'
 import type { Handshake, InboundRequest, RefusalReason, Verification } from './scheme.ts'
-import { headersToKeep, proofOf, publishedKeys, verifyWebhook } from './verify-webhook.ts'
+import { keptHeaders, proofOf, publishedKeys, verifyWebhook } from './verify-webhook.ts'
 import { keepEach, keepTogether, type KeepWebhook } from './webhook-store.ts'
 
 export type ReceiveOptions = {
@@ -87,9 +87,6 @@ const CONNECTIONS = 10
 
 /** What is remembered may be this old before a refusal stands, in milliseconds. */
 const SURE_FOR_MS = 1_000
-
-/** Who proves themselves with a header of HTTP's own: it opens other doors too, so it is not kept. */
-const NEVER_KEPT = ['authorization', 'cookie', 'proxy-authorization']
 
 /**
  * Makes the handler. Whoever cannot prove to be the platform, or the business app, hears the same, whatever the reason: a wrong signature, no
@@ -298,11 +295,6 @@ async function keepWebhook(
 ): Promise<boolean> {
   const { headers, body } = call
   const { connector, webhooks, scheme, integrationId, version } = receiver
-  const kept: Record<string, string> = {}
-  for (const name of headersToKeep(scheme, webhooks.headers)) {
-    const value = headers.get(name)
-    if (value !== null && !NEVER_KEPT.includes(name)) kept[name] = value
-  }
   const received = { headers, body, received_at: now }
   const webhook = inboundWebhook(received)
   const { type, dedupe_key, accounts } = describeWebhook(webhooks, webhook, scheme)
@@ -313,7 +305,7 @@ async function keepWebhook(
     connector: connector.slug,
     type,
     dedupe_key,
-    headers: kept,
+    headers: keptHeaders(scheme, headers, webhooks.headers),
     proof: proofOf(scheme, call, call.tokenHash, now),
     body,
     integration_id: integrationId,

@@ -52,13 +52,28 @@ export async function verifyWebhook(
   return await SCHEMES[scheme].verify(request, secrets, now, keys)
 }
 
+/** Who proves themselves with a header of HTTP's own: it opens other doors too, so it is not kept. */
+const NEVER_KEPT = ['authorization', 'cookie', 'proxy-authorization']
+
 /**
  * The headers to keep with a webhook, in lower case: to read its body, and to verify it again, which `google-oidc`
  * cannot.
  */
-export const headersToKeep = (scheme: WebhookScheme, more: string[] = []): string[] => [
-  ...new Set(['content-type', ...SCHEMES[scheme].headers, ...more]),
-]
+export const headersToKeep = (scheme: WebhookScheme, more: string[] = []): string[] =>
+  [...new Set(['content-type', ...SCHEMES[scheme].headers, ...more])]
+    .filter((name) => !NEVER_KEPT.includes(name))
+
+/** Those of them that a call has. */
+export const keptHeaders = (
+  scheme: WebhookScheme,
+  headers: Headers,
+  more: string[] = [],
+): Record<string, string> =>
+  Object.fromEntries(
+    headersToKeep(scheme, more)
+      .filter((name) => headers.has(name))
+      .map((name) => [name, headers.get(name)!]),
+  )
 
 /** What to keep of a verified call besides. */
 export function proofOf(
