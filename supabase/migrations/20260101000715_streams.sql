@@ -17,7 +17,9 @@ create table private.synced_record (
   source_id text not null,
   source_data jsonb, -- the record as the platform sent it
   source_updated_at timestamptz, -- by the platform's clock; null where it does not say
-  content_hash text, -- of the columns and source_data; pushed:<version>: as we wrote it there; null: only its deletion is known, or it was made here
+  -- of the columns and source_data; pushed:<version>: as we wrote it there; given up:<either>: so it was, and what was changed here
+  -- since is not sent; null: only its deletion is known, or it was made here
+  content_hash text,
   last_synced_at timestamptz, -- when the version held here was read
   source_deleted_at timestamptz,
   absent_at timestamptz,

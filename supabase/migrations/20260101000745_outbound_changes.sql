@@ -605,10 +605,10 @@ declare
 begin
   perform private.hold_records(synced_table, give_up_changes.integration_id, '{}', record_ids);
   execute format($sql$
-    update %s as held set content_hash = 'given up:' || change.version
+    update %s as held set content_hash = 'given up:' || held.content_hash
     from private.outbound_changes as change
     where change.integration_id = $1 and change.stream = $2 and change.operation = 'update'
-      and held.id = change.record_id and held.id = any ($3)
+      and held.id = change.record_id and held.id = any ($3) and not held.content_hash ^@ 'given up:'
     $sql$, synced_table)
   using give_up_changes.integration_id, give_up_changes.stream, record_ids;
   perform private.drop_changes(give_up_changes.integration_id, give_up_changes.stream, array(

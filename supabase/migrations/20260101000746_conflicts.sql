@@ -144,6 +144,8 @@ declare
   theirs jsonb := disputed.theirs;
   -- a column that was not pushed when the change was marked cannot have been changed here
   base jsonb := private.pick(mine || coalesce(change.base, '{}'), settings.push_columns);
+  -- then what the base says otherwise was given up here, and is no change of theirs
+  is_unchanged boolean := coalesce(change.base_hash in (disputed.content_hash, 'given up:' || disputed.content_hash), false);
   ours text[];
   not_theirs text[];
   contradicted text[];
@@ -151,7 +153,7 @@ declare
   conflicting text[];
 begin
   if change.operation = 'delete' then
-    if disputed.content_hash = change.base_hash or cardinality(private.contradicting(theirs, base)) = 0 then
+    if is_unchanged or cardinality(private.contradicting(theirs, base)) = 0 then
       return null;
     end if;
     disputed.mine := null;
@@ -173,7 +175,7 @@ begin
     change.sending := null;
     perform private.count_found(change);
   end if;
-  their_changes := private.contradicting(theirs, base);
+  their_changes := case when is_unchanged then '{}' else private.contradicting(theirs, base) end;
   -- what both changed to the same stays in the form that they give it
   ours := array(
     select unnest(private.differing(mine, base))
@@ -187,8 +189,8 @@ begin
   contradicted := private.contradicting(private.pick(mine, ours), theirs);
   conflicting := array(select unnest(contradicted) intersect select unnest(their_changes));
   if cardinality(conflicting) > 0 or cardinality(contradicted) > 0 and cardinality(their_changes) > 0 and not (settings.merge_fields
-    -- not read since we wrote it: that they differ elsewhere may be how the platform has put down what we sent
-    or coalesce(change.base_hash ^@ 'pushed:', false)) then
+    -- not read since we wrote it: that they differ elsewhere may be how the platform has put down what we sent, or what we gave up
+    or coalesce(change.base_hash ^@ any ('{pushed:,given up:pushed:}'), false)) then
     change.base := base;
     disputed.change := change;
     if private.decide_conflict(settings, disputed, 'both_changed', conflicting, settle_version.sync_log_id) = 'remote' then

@@ -171,6 +171,95 @@ describe('a record that both sides changed', () => {
   })
 })
 
+describe('a record whose change was given up', () => {
+  /** The stream pushes again, and nothing was read meanwhile. */
+  async function givenUp(settings: Settings, sent?: Parameters<typeof edit>[3]) {
+    const changed = await changedHere(settings, sent)
+    const { account, held } = changed
+    if (sent) {
+      await pushOnce(database, await openPush(database, account), { status: 'sent' })
+      await edit(database, account.member, held.id, { phone: 'ours' })
+    }
+    await configure(database, account, { direction: 'pull' })
+    await configure(database, account, { direction: 'both' })
+    return changed
+  }
+
+  const base = { phone: 'base', company: 'Base' }
+  const readAgain = { ...contact('1', base), last_synced_at: '2026-01-02T00:00:00Z' }
+
+  it.each([
+    ['another field', { company: 'Later' }],
+    ['the same field', { phone: 'later' }],
+  ])(
+    'and in which %s was changed here since is no conflict with what is there as it was',
+    async (_, columns) => {
+      const { account, held } = await givenUp({ conflict_policy: 'remote_wins' })
+      await edit(database, account.member, held.id, columns)
+
+      await bring(database, account, readAgain)
+
+      expect(await conflictsOf(database, account)).toEqual([])
+      expect(await contactNamed(database, held.id)).toMatchObject({ ...base, ...columns })
+      expect(await marksOf(database, account)).toMatchObject([{ operation: 'update', base }])
+    },
+  )
+
+  it('twice, and that was changed here since, is no conflict either', async () => {
+    const { account, held } = await givenUp({ conflict_policy: 'remote_wins' })
+    await edit(database, account.member, held.id, { phone: 'again' })
+    await configure(database, account, { direction: 'pull' })
+    await configure(database, account, { direction: 'both' })
+    await edit(database, account.member, held.id, { phone: 'later' })
+
+    await bring(database, account, readAgain)
+
+    expect(await conflictsOf(database, account)).toEqual([])
+    expect(await contactNamed(database, held.id)).toMatchObject({ ...base, phone: 'later' })
+  })
+
+  it('and that was deleted here since is no conflict with what is there as it was', async () => {
+    const { account, held } = await givenUp({ conflict_policy: 'remote_wins', push_deletes: true })
+    await remove(database, account.member, held.id)
+
+    await bring(database, account, readAgain)
+
+    expect(await conflictsOf(database, account)).toEqual([])
+    expect(await marksOf(database, account)).toMatchObject([{ operation: 'delete' }])
+  })
+
+  it.each([
+    ['another field is no conflict', { company: 'Later' }, []],
+    ['the same field is one: what is there may be theirs', { phone: 'later' }, [['phone']]],
+  ])(
+    'after another was sent and not read again: a later change of %s',
+    async (_, columns, conflicts) => {
+      const { account, held } = await givenUp({ conflict_policy: 'local_wins' }, {
+        last_name: 'Sent',
+      })
+      await edit(database, account.member, held.id, columns)
+
+      const there = { ...base, last_name: 'Sent' }
+      const tomorrow = new Date(Date.now() + 86_400_000).toISOString()
+      await bring(database, account, { ...contact('1', there), last_synced_at: tomorrow })
+
+      expect((await conflictsOf(database, account)).map(({ fields }) => fields)).toEqual(conflicts)
+      expect(await contactNamed(database, held.id)).toMatchObject({ ...there, ...columns })
+    },
+  )
+
+  it('and that both sides changed since is a conflict', async () => {
+    const { account, held } = await givenUp({ conflict_policy: 'remote_wins' })
+    await edit(database, account.member, held.id, { phone: 'later' })
+
+    await bring(database, account, contact('1', { ...base, phone: 'theirs' }, 2))
+
+    expect(await conflictsOf(database, account)).toMatchObject([
+      { fields: ['phone'], local: { phone: 'later' }, remote: { phone: 'theirs' } },
+    ])
+  })
+})
+
 describe('a record changed here', () => {
   it('keeps the change when the platform changes what is not pushed', async () => {
     const { account, held } = await changedHere({ conflict_policy: 'remote_wins' })
