@@ -1,5 +1,5 @@
 // What is changed here, does it arrive at the platform, once, and does it stay? From a member's own client to Airtable.
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { useFunctions } from '../support/functions.ts'
 import { letTimePass } from '../support/let-time-pass.ts'
 import { good } from '../support/shop.ts'
@@ -9,10 +9,11 @@ import {
   openTwoWayBase,
   type TwoWayBase,
 } from '../support/two-way-base.ts'
-import { nobodyIsRung, workersAreRung } from '../support/worker-rings.ts'
+import { nobodyIsRung, workersAreGone, workersAreRung } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 const { database } = functions
+beforeAll(() => workersAreGone(database))
 afterEach(() => workersAreRung(database))
 
 const writes = ({ airtable }: TwoWayBase) =>

@@ -1,5 +1,5 @@
 // What if things happen to an integration while its run is under way?
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TreezSimulator } from '../../scripts/simulators/treez.ts'
 import { betweenPages } from '../support/between-pages.ts'
 import { liveProducts, soundCatalog } from '../support/compare-catalog.ts'
@@ -7,7 +7,7 @@ import { endedRun } from '../support/ended-run.ts'
 import { type SyncAnswer, useFunctions } from '../support/functions.ts'
 import { letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
-import { nobodyIsRung, workersAreRung } from '../support/worker-rings.ts'
+import { nobodyIsRung, workersAreGone, workersAreRung } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 const { call, database } = functions
@@ -20,6 +20,7 @@ beforeEach(async () => {
   id = (await functions.connect(team.manager, team.organizationId, store)).id
   store.control.clear()
 })
+beforeAll(() => workersAreGone(database))
 afterEach(() => workersAreRung(database))
 
 const whileRunning = (

@@ -6,11 +6,12 @@ import { expectEventsToFit } from '../support/event-catalog.ts'
 import { useFunctions } from '../support/functions.ts'
 import { letTimePass } from '../support/let-time-pass.ts'
 import { createTeam, type Team } from '../support/people.ts'
-import { nobodyIsRung, workersAreRung } from '../support/worker-rings.ts'
+import { nobodyIsRung, workersAreGone, workersAreRung } from '../support/worker-rings.ts'
 
 const functions = useFunctions()
 const { call, database } = functions
 let team: Team
+beforeAll(() => workersAreGone(database))
 beforeAll(async () => {
   team = await createTeam(database)
 })
