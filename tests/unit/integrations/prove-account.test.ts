@@ -1,5 +1,9 @@
 // Is an account tried before it is kept, within the time a caller waits, and who is at fault if it fails?
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { defineConnector } from '../../../supabase/functions/_shared/connectors/define-connector.ts'
+import { noAuth } from '../../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
+import { proveAccount } from '../../../supabase/functions/_shared/integrations/prove-account.ts'
 import { connectAccount } from '../../../supabase/functions/_shared/integrations/connect-account.ts'
 import { updateIntegration } from '../../../supabase/functions/_shared/integrations/update-integration.ts'
 import { answering, loopbackServer } from '../../support/loopback-server.ts'
@@ -14,6 +18,43 @@ function connectFeed(url: string, parts: Parameters<typeof outsideWith>[1] = {})
   const input = { organization_id, connector: 'json-feed', settings: { url }, credentials: {} }
   return { calls, connected: connectAccount(outside, input, null) }
 }
+
+describe('the name of an account', () => {
+  it.each([
+    ['Acme', 'Acme'],
+    ['  Acme ', 'Acme'],
+    ['n'.repeat(201), 'n'.repeat(200)],
+    [' ', undefined],
+    ['', undefined],
+    [`${'n'.repeat(199)}😀`, `${'n'.repeat(199)}\ufffd`],
+  ])('that the platform tells fits the column: %j', async (told, kept) => {
+    const { url } = await loopbackServer(answering(200, {}, JSON.stringify({ name: told })))
+    const connector = defineConnector({
+      slug: 'acme',
+      name: 'Acme',
+      description: 'Acme.',
+      category: 'commerce',
+      docs: 'https://acme.example/docs',
+      settings: z.strictObject({}),
+      auth: noAuth(),
+      baseUrl: url,
+      rateLimit: { requestsPerSecond: 1, burst: 1 },
+      accountId: () => 'one',
+      check: { path: '/', accountName: (body) => (body as { name: string }).name },
+      streams: {},
+    })
+    const { outside } = outsideWith({})
+
+    const proved = await proveAccount(
+      outside,
+      connector,
+      { settings: {}, credentials: {}, account: {} },
+      organization_id,
+    )
+
+    expect(proved.account_name).toBe(kept)
+  })
+})
 
 describe('connecting', () => {
   it('keeps an account that answers', async () => {

@@ -152,6 +152,14 @@ describe('a token answer', () => {
     expect(JSON.stringify(failure) + String((failure as Error).cause)).not.toContain('very-secret')
   })
 
+  it('with text that Postgres cannot keep is kept without that', async () => {
+    const { tokens } = await refresh({
+      body: { ...good, scope: 'read\u0000 \ud800', refresh_token: 'next\u0000' },
+    })
+
+    expect(tokens).toMatchObject({ scope: 'read \ufffd', refresh_token: 'next' })
+  })
+
   it('tells facts of the account, and is kept also when they cannot be read', async () => {
     const account: OAuth2['account'] = (answer) => ({
       host: new URL((answer as { instance_url: string }).instance_url).host,

@@ -51,7 +51,10 @@ export async function proveAccount(
         tokens,
         grant,
       })
-      return { ...await account.check(), token: await tokens.read() }
+      const { account_name, ...proved } = await account.check()
+      // what integrations.name can hold
+      const name = account_name?.trim().slice(0, 200).trim().toWellFormed()
+      return { ...proved, ...(name ? { account_name: name } : {}), token: await tokens.read() }
     })
   } catch (error) {
     throw asInputError(error, connector, values.settings)

@@ -9,6 +9,7 @@ import {
   ResponseBodyError,
 } from 'oauth4webapi'
 import type { AccountFacts, OAuth2 } from '../connectors/vocabulary/auth.ts'
+import { storable } from '../connectors/vocabulary/storable.ts'
 import { ProviderAnswer } from '../http/answer.ts'
 import { createHttpClient } from '../http/client.ts'
 import { AppError } from '../platform/errors.ts'
@@ -170,7 +171,8 @@ async function send(outside: Outside, url: string, init: RequestInit): Promise<A
       judge: ({ status }) =>
         status >= 400 && status < 500 && status !== 429 ? 'success' : undefined,
     })
-    return { status: answer.status, body: answer.json() }
+    // what Postgres cannot keep would lose the tokens with it
+    return { status: answer.status, body: storable(answer.json(), answer.text) }
   } catch (error) {
     // a body that cannot be read may be a token all the same: nothing of it goes into a log
     if (!(error instanceof AppError && error.cause instanceof ProviderAnswer)) throw error
