@@ -196,8 +196,8 @@ create table private.oauth_grants (
   refresh_lease_token uuid,
   refresh_lease_expires_at timestamptz,
   refresh_started_at timestamptz, -- set before the platform is asked, cleared when its answer is kept: between the two nobody knows
-  refresh_failure_count int not null default 0, -- in a row
-  failures_counted_since timestamptz, -- at most twenty in a day
+  refresh_try_count int not null default 0, -- since one went well, those of killed workers too: at most twenty in a day
+  tries_counted_since timestamptz,
   next_refresh_at timestamptz not null default '-infinity',
   last_error jsonb, -- { code, message, next }
   ended_at timestamptz, -- the platform takes the refresh token no longer: never asked again
@@ -232,6 +232,20 @@ immutable
 set search_path = ''
 as $$
   select refresh_at.expires_at - least(interval '5 minutes', make_interval(secs => coalesce(refresh_at.lifetime_seconds, 3600) * 0.2));
+$$;
+
+-- When to try again if this try comes to nothing: after a pause that grows, at most twenty times in a day.
+create function private.next_refresh_at(tries int, counted_since timestamptz)
+returns timestamptz
+language sql
+volatile
+set search_path = ''
+as $$
+  select case
+    when next_refresh_at.tries >= 20
+      then greatest(next_refresh_at.counted_since + interval '1 day', clock_timestamp() + interval '1 hour')
+    else clock_timestamp() + least(interval '2 hours', interval '30 seconds' * power(2, next_refresh_at.tries - 1))
+  end;
 $$;
 
 -- The token of a grant as open_integration shows it: { access_token, expires_at, generation, refresh_at }.
@@ -312,7 +326,7 @@ grant execute on function public.connect_oauth_integration(
 --   * { state: refresh, refresh_token, generation, interrupted }: the caller refreshes, under p_lease_token, and saves or
 --     fails it; interrupted: an earlier refresh was never answered, so the platform may have replaced the token already;
 --   * { state: wait }: somebody else is at it, and the present token has ended;
---   * { state: backoff, retry_after_ms, error }: it failed lately, and the present token has ended;
+--   * { state: backoff, retry_after_ms, error }: it failed lately or the grant is being taken back, and the present token has ended;
 --   * { state: reconnect, error }: only the owner can help. p_ended says so where there is no refresh token.
 -- p_refused: the platform has refused the present token, so it is not good enough whatever its time.
 create function public.begin_token_refresh(
@@ -327,6 +341,10 @@ declare
   held private.oauth_grants;
   ends_at timestamptz;
   is_good boolean;
+  is_due boolean; -- by Postgres' clock: the caller's may be wrong
+  not_before timestamptz;
+  tries int := 1;
+  counted_since timestamptz := clock_timestamp();
 begin
   select * into held from private.oauth_grants where integration_id = p_integration_id for update;
   if not found then
@@ -334,27 +352,38 @@ begin
   end if;
   select token_expires_at into ends_at from private.integration_credentials where integration_id = p_integration_id;
   is_good := not p_refused and coalesce(ends_at > clock_timestamp() + interval '5 seconds', true);
+  not_before := greatest(held.next_refresh_at, held.revocation_started_at + interval '5 minutes');
+  is_due := private.refresh_at(ends_at, held.lifetime_seconds) <= clock_timestamp();
   if held.ended_at is not null then
     return jsonb_build_object('state', 'reconnect', 'error', held.last_error);
   elsif held.generation > p_generation then
     return private.describe_grant_token(p_integration_id) || jsonb_build_object('state', 'token');
   elsif held.refresh_lease_token = p_lease_token then
     null; -- our own claim, whose answer was lost
-  elsif is_good and (held.refresh_token_secret_id is null or held.refresh_lease_expires_at > clock_timestamp()
-    or held.next_refresh_at > clock_timestamp()) then
+  elsif is_good and (is_due is not true or held.refresh_token_secret_id is null or held.refresh_lease_expires_at > clock_timestamp()
+    or not_before > clock_timestamp()) then
     return private.describe_grant_token(p_integration_id) || jsonb_build_object('state', 'token');
   elsif held.refresh_token_secret_id is null then
     perform private.require_reconnect(p_integration_id, p_ended);
     return jsonb_build_object('state', 'reconnect', 'error', p_ended);
   elsif held.refresh_lease_expires_at > clock_timestamp() then
     return jsonb_build_object('state', 'wait');
-  elsif held.next_refresh_at > clock_timestamp() then
+  elsif not_before > clock_timestamp() then
     return jsonb_build_object('state', 'backoff', 'error', held.last_error,
-      'retry_after_ms', ceil(extract(epoch from held.next_refresh_at - clock_timestamp()) * 1000));
+      'retry_after_ms', ceil(extract(epoch from not_before - clock_timestamp()) * 1000));
+  end if;
+  if held.refresh_lease_token is not distinct from p_lease_token then
+    tries := held.refresh_try_count;
+    counted_since := held.tries_counted_since;
+  elsif held.tries_counted_since > clock_timestamp() - interval '1 day' then
+    tries := held.refresh_try_count + 1;
+    counted_since := held.tries_counted_since;
   end if;
   update private.oauth_grants set
     refresh_lease_token = p_lease_token, refresh_lease_expires_at = clock_timestamp() + interval '60 seconds',
-    refresh_started_at = clock_timestamp(), updated_at = now()
+    refresh_started_at = clock_timestamp(), refresh_try_count = tries, tries_counted_since = counted_since,
+    -- should the caller be killed, too
+    next_refresh_at = private.next_refresh_at(tries, counted_since), updated_at = now()
   where integration_id = p_integration_id;
   return jsonb_build_object(
     'state', 'refresh', 'generation', held.generation,
@@ -364,8 +393,26 @@ end;
 $$;
 grant execute on function public.begin_token_refresh(uuid, int, uuid, boolean, jsonb) to service_role;
 
+-- Whether another integration has signed in to the same account, or nobody knows any more: many platforms end every grant of
+-- an account when one is revoked.
+create function private.is_shared_account(integration_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select not exists (
+    select 1 from public.integrations as own
+    where own.id = is_shared_account.integration_id and not exists (
+      select 1 from public.integrations as other
+      join private.oauth_grants as theirs on theirs.integration_id = other.id
+      where other.connector = own.connector and other.external_account_id = own.external_account_id and other.id <> own.id));
+$$;
+
 -- Keeps what a refresh brought. Whoever took p_generation's refresh token to the platform may save, lease or not:
 -- what the platform handed out is newer than anything held here. A null refresh token keeps the old one.
+-- { state: saved, … the token held now }, or { state: disconnected, is_shared }, also where that has only begun: nothing was
+-- kept, and the caller revokes what it got where it is not shared (begin_grant_revocation).
 create function public.save_token_refresh(
   p_integration_id uuid, p_generation int, p_access_token text, p_expires_in_seconds int, p_refresh_token text,
   p_scope text, p_account jsonb
@@ -379,8 +426,8 @@ declare
   held private.oauth_grants;
 begin
   select * into held from private.oauth_grants where integration_id = p_integration_id for update;
-  if not found then
-    perform private.refuse('integration_disconnected');
+  if not found or held.generation = p_generation and held.revocation_started_at > clock_timestamp() - interval '5 minutes' then
+    return jsonb_build_object('state', 'disconnected', 'is_shared', private.is_shared_account(p_integration_id));
   end if;
   if held.generation = p_generation then
     update private.integration_credentials set
@@ -393,8 +440,8 @@ begin
       end,
       scope = coalesce(p_scope, scope), lifetime_seconds = p_expires_in_seconds,
       generation = nextval('private.oauth_grant_generations'), ended_at = null,
-      refresh_lease_token = null, refresh_lease_expires_at = null, refresh_started_at = null, refresh_failure_count = 0,
-      failures_counted_since = null, next_refresh_at = '-infinity', last_error = null, updated_at = now()
+      refresh_lease_token = null, refresh_lease_expires_at = null, refresh_started_at = null, refresh_try_count = 0,
+      tries_counted_since = null, next_refresh_at = '-infinity', last_error = null, updated_at = now()
     where integration_id = p_integration_id;
     update public.integrations as integration set account = integration.account || p_account,
       -- somebody who came later was refused with the token that this one had replaced
@@ -403,12 +450,12 @@ begin
     where integration.id = p_integration_id
       and (integration.status = 'needs_reconnect' or not integration.account @> p_account);
   end if;
-  return private.describe_grant_token(p_integration_id);
+  return private.describe_grant_token(p_integration_id) || jsonb_build_object('state', 'saved');
 end;
 $$;
 grant execute on function public.save_token_refresh(uuid, int, text, int, text, text, jsonb) to service_role;
 
--- How a failed refresh goes on: after growing pauses, at most twenty times in a day; never again when it is final.
+-- How a failed refresh goes on: after a pause, as begin_token_refresh has counted; never again when it is final.
 -- p_answered: the platform said no, so that its refresh token is still the one held here.
 create function public.fail_token_refresh(
   p_integration_id uuid, p_lease_token uuid, p_error jsonb, p_is_final boolean, p_answered boolean
@@ -420,24 +467,15 @@ set search_path = ''
 as $$
 declare
   held private.oauth_grants;
-  failures int;
-  counted_since timestamptz;
 begin
   select * into held from private.oauth_grants where integration_id = p_integration_id for update;
   if not found or held.refresh_lease_token is distinct from p_lease_token then
     return; -- it is somebody else's now, or was told before
   end if;
-  failures := held.refresh_failure_count + 1;
-  counted_since := coalesce(held.failures_counted_since, clock_timestamp());
   update private.oauth_grants set
     refresh_lease_token = null, refresh_lease_expires_at = null,
     refresh_started_at = case when p_answered then null else refresh_started_at end,
-    refresh_failure_count = case when failures >= 20 then 0 else failures end,
-    failures_counted_since = case when failures >= 20 then null else counted_since end,
-    next_refresh_at = case
-      when failures >= 20 then greatest(counted_since + interval '1 day', clock_timestamp() + interval '1 hour')
-      else clock_timestamp() + least(interval '2 hours', interval '30 seconds' * power(2, failures - 1))
-    end,
+    next_refresh_at = private.next_refresh_at(held.refresh_try_count, held.tries_counted_since),
     last_error = p_error, ended_at = case when p_is_final then now() end, updated_at = now()
   where integration_id = p_integration_id;
   if p_is_final then
@@ -458,9 +496,9 @@ as $$
 $$;
 
 -- What is to be revoked at the platform before it is forgotten here: { access_token, refresh_token, is_shared, interrupted },
--- or null. is_shared: another integration has the same account, and many platforms would end its grant too. interrupted: a
--- revocation before this one never came to an end, so the platform may have taken it back already. With p_credentials_id only
--- while those are still the credentials held, so that no later sign-in is revoked.
+-- or null. is_shared: private.is_shared_account. interrupted: a revocation before this one never came to an end, so the platform
+-- may have taken it back already. With p_credentials_id only while those are still the credentials held, so that no later
+-- sign-in is revoked. From here on nobody refreshes: the tokens answered are the last.
 create function public.begin_grant_revocation(p_integration_id uuid, p_credentials_id uuid default null)
 returns jsonb
 language plpgsql
@@ -483,12 +521,7 @@ begin
   return (select jsonb_build_object(
     'access_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = credentials.token_secret_id),
     'refresh_token', (select secret.decrypted_secret from vault.decrypted_secrets as secret where secret.id = held.refresh_token_secret_id),
-    'is_shared', exists (
-      select 1 from public.integrations as own
-      join public.integrations as other on other.connector = own.connector
-        and other.external_account_id = own.external_account_id and other.id <> own.id
-      join private.oauth_grants as theirs on theirs.integration_id = other.id
-      where own.id = p_integration_id),
+    'is_shared', private.is_shared_account(p_integration_id),
     'interrupted', held.revocation_started_at is not null)
   from private.integration_credentials as credentials where credentials.integration_id = p_integration_id);
 end;

@@ -2,6 +2,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startHubSpotSimulator } from '../../scripts/simulators/hubspot.ts'
 import { startShopifySimulator } from '../../scripts/simulators/shopify.ts'
+import { startXSimulator } from '../../scripts/simulators/x.ts'
+import { checkIntegration } from '../../supabase/functions/_shared/integrations/check-integration.ts'
 import { connectAccount } from '../../supabase/functions/_shared/integrations/connect-account.ts'
 import { disconnectIntegration } from '../../supabase/functions/_shared/integrations/disconnect-integration.ts'
 import { updateIntegration } from '../../supabase/functions/_shared/integrations/update-integration.ts'
@@ -169,6 +171,97 @@ describe('a sign-in that comes back while the account is being disconnected', ()
     expect(early.error).toMatchObject({ code: 'oauth_account_disconnected' })
     expect(late.integration).toMatchObject({ id: account.id, status: 'connected' })
     expect(await account.isGood()).toBe(true)
+  })
+})
+
+describe('a refresh while the account is being disconnected', () => {
+  /** An account at X, which replaces refresh tokens, whose access token has ended. */
+  async function ended() {
+    const platform = await startXSimulator()
+    onTestFinished(platform.stop)
+    const { outside, signIn } = appOf('x', platform)
+    const { id } = (await signIn()).integration!
+    // or those of later tests would share their account
+    onTestFinished(async () => {
+      await faulty.admin`delete from private.oauth_grants`
+    })
+    await faulty.admin`
+      update private.integration_credentials set token_expires_at = now() where integration_id = ${id}`
+    /** An engine that waits behind its first call of the token endpoint until it is let go. */
+    const slow = () => {
+      const answered = Promise.withResolvers<void>()
+      const gate = Promise.withResolvers<void>()
+      const by: Outside = {
+        ...outside,
+        async fetch(input, init) {
+          const answer = await fetch(input, init)
+          if (!String(input).endsWith('/oauth2/token')) return answer
+          answered.resolve()
+          await gate.promise
+          return answer
+        },
+      }
+      return { by, answered: answered.promise, letGo: gate.resolve }
+    }
+    return { id, platform, outside, signIn, slow }
+  }
+
+  it('that the platform has answered already is revoked by whoever got it', async () => {
+    const { id, platform, outside, slow } = await ended()
+    const { by, answered, letGo } = slow()
+    const refreshing = checkIntegration(by, id)
+    await answered
+    const disconnecting: Outside = {
+      ...outside,
+      async fetch(input, init) {
+        if (!String(input).endsWith('/oauth2/revoke')) return await fetch(input, init)
+        letGo()
+        await refreshing
+        return invalidToken() // it was replaced, so that the platform knows it no longer
+      },
+    }
+
+    const log = await disconnect(disconnecting, id)
+
+    expect(log).toMatchObject([{ detail: { revoked: true } }])
+    expect(platform.oauth.control.counters()).toMatchObject({ refreshes_granted: 1 })
+    expect(platform.oauth.control.consents()).toEqual([])
+  })
+
+  it('is not begun any more: the tokens that are revoked stay the last ones', async () => {
+    const { id, platform, outside } = await ended()
+    let check: Awaited<ReturnType<typeof checkIntegration>> | undefined
+    const disconnecting: Outside = {
+      ...outside,
+      async fetch(input, init) {
+        if (String(input).endsWith('/oauth2/revoke')) check = await checkIntegration(outside, id)
+        return await fetch(input, init)
+      },
+    }
+
+    const log = await disconnect(disconnecting, id)
+
+    expect(check).toMatchObject({ error: { code: 'provider_unavailable' } })
+    expect(log).toMatchObject([{ detail: { revoked: true } }])
+    expect(platform.oauth.control.counters()).toMatchObject({ refreshes_granted: 0 })
+    expect(platform.oauth.control.consents()).toEqual([])
+  })
+
+  it('revokes nothing where another organization has the same account', async () => {
+    const { id, platform, signIn, outside, slow } = await ended()
+    const others = (await signIn()).integration!
+    const { by, answered, letGo } = slow()
+    const refreshing = checkIntegration(by, id)
+    await answered
+
+    const log = await disconnect(outside, id)
+    letGo()
+    const check = await refreshing.catch((error: unknown) => error)
+
+    expect(check).toMatchObject({ error: { code: 'integration_disconnected' } })
+    expect(log).toMatchObject([{ detail: { revoked: false } }])
+    expect(others.external_account_id).toBe('2244994945')
+    expect(platform.oauth.control.counters()).toMatchObject({ revocations: 0 })
   })
 })
 

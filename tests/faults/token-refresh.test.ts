@@ -15,7 +15,7 @@ import {
 import { airtable } from '../../supabase/functions/_shared/connectors/airtable.ts'
 import type { OpenIntegration } from '../../supabase/functions/_shared/integrations/open-integration.ts'
 import { storedGrant } from '../../supabase/functions/_shared/oauth/stored-grant.ts'
-import { systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
+import { type Clock, systemClock } from '../../supabase/functions/_shared/platform/clock.ts'
 import { directDatabase } from '../../supabase/functions/_shared/platform/database.ts'
 import { createLog } from '../../supabase/functions/_shared/platform/log.ts'
 import { type FaultStack, startFaultStack } from '../support/fault-stack.ts'
@@ -48,14 +48,14 @@ async function askedToSignIn({ admin, setup }: SignedInAccount): Promise<number>
 }
 
 /** In this process. */
-async function grantOf({ setup }: SignedInAccount) {
+async function grantOf({ setup }: SignedInAccount, clock = systemClock) {
   const { databaseUrl, integrationId, environment } = setup
   const db = directDatabase(databaseUrl)
   const open = await db.call<OpenIntegration>('open_integration', {
     p_integration_id: integrationId,
   })
   const { settings, account } = open.integration
-  const outside = { db, environment, log: createLog({}, () => {}), clock: systemClock, fetch }
+  const outside = { db, environment, log: createLog({}, () => {}), clock, fetch }
   const grant = storedGrant(outside, open, airtable, { settings, credentials: {}, account })
   return { grant, token: await grant.current(), end: () => db.end() }
 }
@@ -177,6 +177,63 @@ describe('the one who renews is killed after the platform has answered', () => {
   })
 })
 
+describe('whoever renews is killed each time', () => {
+  it('so the platform is asked after growing pauses and at most twenty times in a day', async () => {
+    const account = await signedInAccount(faulty.stack)
+    await account.expire()
+    const { admin, setup: { integrationId } } = account
+    let tried = 0
+    const pauses: number[] = []
+
+    // a day of callers who ask whenever they may, as fast as the clock can be turned
+    for (let elapsed = 0; elapsed < 86_400;) {
+      const [asked] = await admin`
+        select public.begin_token_refresh(${integrationId}, generation, gen_random_uuid(), false, '{}') as turn
+        from private.oauth_grants where integration_id = ${integrationId}`
+      if (asked?.turn.state === 'refresh') tried++
+      const [held] = await admin<{ pause: number }[]>`
+        update private.oauth_grants as grants set next_refresh_at = now(), refresh_lease_expires_at = now(),
+          tries_counted_since = before.tries_counted_since - (greatest(before.next_refresh_at, before.refresh_lease_expires_at) - now())
+        from private.oauth_grants as before
+        where grants.integration_id = before.integration_id and grants.integration_id = ${integrationId}
+        returning ceil(extract(epoch from greatest(before.next_refresh_at, before.refresh_lease_expires_at) - now()))::int as pause`
+      pauses.push(Math.round(held!.pause / 10) * 10)
+      elapsed += Math.max(held!.pause, 1)
+    }
+    await account.stop()
+
+    expect(pauses.slice(0, 5)).toEqual([60, 60, 120, 240, 480]) // no sooner than its lease ends
+    expect(tried).toBeLessThanOrEqual(20)
+    expect(tried).toBeGreaterThan(8)
+  })
+})
+
+describe('a worker whose clock is hours ahead', () => {
+  it('works with the token that Postgres knows to be good, and asks for no other', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const ahead: Clock = { ...systemClock, now: () => new Date(Date.now() + 7_200_000) }
+    const before = account.airtable.oauth.control.counters()
+
+    const tokens = new Set<string>()
+    for (let worker = 0; worker < 3; worker++) {
+      const { token, end } = await grantOf(account, ahead)
+      tokens.add(token)
+      await end()
+    }
+    const held = account.airtable.oauth.control.counters()
+    await account.expire()
+    const { token, end } = await grantOf(account, ahead)
+    await end()
+
+    expect(tokens.size).toBe(1)
+    expect(held).toEqual(before)
+    expect(tokens).not.toContain(token)
+    expect(account.airtable.oauth.control.counters().refreshes_granted)
+      .toBe(before.refreshes_granted + 1)
+    await account.stop()
+  })
+})
+
 describe('a refresh that fails', () => {
   it('pauses longer each time, is tried at most twenty times in a day, and works again after', async () => {
     const account = await signedInAccount(faulty.stack)
@@ -194,7 +251,7 @@ describe('a refresh that fails', () => {
       await caller.ask({ kind: 'go' })
       const [held] = await account.admin<{ pause: number }[]>`
         update private.oauth_grants as grants set next_refresh_at = now(),
-          failures_counted_since = before.failures_counted_since - (before.next_refresh_at - now())
+          tries_counted_since = before.tries_counted_since - (before.next_refresh_at - now())
         from private.oauth_grants as before
         where grants.integration_id = before.integration_id and grants.integration_id = ${account.setup.integrationId}
         returning extract(epoch from before.next_refresh_at - now())::int as pause`

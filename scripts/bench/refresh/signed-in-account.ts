@@ -18,7 +18,7 @@ export type SignedInAccount = {
   airtable: Awaited<ReturnType<typeof startAirtableSimulator>>
   /** Lets the token end now, as an hour would. */
   expire(): Promise<void>
-  /** Lets the lease of a refresh end now, as half a minute would. */
+  /** Lets the lease of a refresh end now, as a minute would. */
   endLease(): Promise<void>
   admin: postgres.Sql
   stop(): Promise<void>
@@ -62,7 +62,8 @@ export async function signedInAccount(
     },
     async endLease() {
       await admin`
-        update private.oauth_grants set refresh_lease_expires_at = now()
+        update private.oauth_grants
+        set refresh_lease_expires_at = now(), next_refresh_at = next_refresh_at - interval '1 minute'
         where integration_id = ${integration.id} and refresh_lease_token is not null`
     },
     admin,

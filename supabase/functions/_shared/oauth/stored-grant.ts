@@ -5,7 +5,7 @@ import type { AccountValues } from '../connectors/vocabulary/auth.ts'
 import type { ErrorSummary } from '../contracts/contract.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
-import { AppError, isCode } from '../platform/errors.ts'
+import { AppError } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { revokeTokens } from './revoke.ts'
 import { type SignInClient, signInClient } from './sign-in-client.ts'
@@ -26,6 +26,11 @@ type Turn =
   | { state: 'wait' }
   | { state: 'backoff'; retry_after_ms: number; error: ErrorSummary | null }
   | { state: 'reconnect'; error: ErrorSummary }
+
+/** What `public.save_token_refresh` answers. */
+type Saved =
+  | ({ state: 'saved' } & GrantToken)
+  | { state: 'disconnected'; is_shared: boolean }
 
 /** Longer than the lease of whoever refreshes: when that ends, the next in line takes over. */
 const WAIT_AT_MOST_MS = 70_000
@@ -88,7 +93,7 @@ export function storedGrant(
         throw await failed(error, lease_token, interrupted)
       })
     outside.log.info('access renewed', { integration_id: integration.id })
-    return await db.call<GrantToken>('save_token_refresh', {
+    const saved = await db.call<Saved>('save_token_refresh', {
       p_integration_id: integration.id,
       p_generation: generation,
       p_access_token: tokens.access_token,
@@ -96,13 +101,11 @@ export function storedGrant(
       p_refresh_token: tokens.refresh_token,
       p_scope: tokens.scope,
       p_account: tokens.account,
-    }).catch(async (error: unknown) => {
-      // disconnected meanwhile: what was just handed out would live on at the platform
-      if (isCode(error, 'integration_disconnected')) {
-        await revokeTokens(outside, client, tokens)
-      }
-      throw error
     })
+    if (saved.state === 'saved') return saved
+    // what was just handed out would live on at the platform
+    if (!saved.is_shared) await revokeTokens(outside, client, tokens)
+    throw new AppError('integration_disconnected')
   }
 
   /** Writes the failure down, so that whoever comes next knows, and answers what to throw. */
