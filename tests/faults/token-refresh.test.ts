@@ -1,6 +1,6 @@
 // Fifty callers in ten processes need the same token when it ends, and whoever renews it may be killed: once an expiry,
 // never lost in silence.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   askAll,
   type Caller,
@@ -173,6 +173,63 @@ describe('the one who renews is killed after the platform has answered', () => {
       where subject_id = ${account.setup.integrationId} and action = 'integration.needs_reconnect'`
     expect(activity).toMatchObject({ outcome: 'failure' })
     await next.kill()
+    await account.stop()
+  })
+})
+
+describe('a token that has not ended', () => {
+  const letLive = ({ admin, setup: { integrationId } }: SignedInAccount, seconds: number) =>
+    admin`
+      update private.integration_credentials set token_expires_at = now() + make_interval(secs => ${seconds})
+      where integration_id = ${integrationId}`
+
+  it.each([
+    ['of an hour', 3600, 310, 290],
+    ['of a minute', 60, 20, 10],
+  ])('%s is renewed ahead of its end, not sooner', async (_, lifetime, early, due) => {
+    const account = await signedInAccount(faulty.stack)
+    const { oauth } = account.airtable
+    await account.admin`
+      update private.oauth_grants set lifetime_seconds = ${lifetime}
+      where integration_id = ${account.setup.integrationId}`
+
+    const tokens: string[] = []
+    for (const seconds of [early, due]) {
+      await letLive(account, seconds)
+      const { token, end } = await grantOf(account)
+      tokens.push(token)
+      await end()
+    }
+
+    expect(oauth.control.counters()).toMatchObject({ refreshes_granted: 1, refreshes_refused: 0 })
+    expect(new Set(tokens).size).toBe(2)
+    expect(oauth.verify(tokens[1]!)).not.toBeNull()
+    await account.stop()
+  })
+
+  it('serves everybody else while one renews it', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const { oauth } = account.airtable
+    await letLive(account, 200)
+    const release = oauth.control.holdTokenEndpoint()
+    const renewing = grantOf(account)
+    await vi.waitFor(async () => {
+      const [grant] = await account.admin`
+        select 1 from private.oauth_grants
+        where integration_id = ${account.setup.integrationId} and refresh_lease_token is not null`
+      expect(grant).toBeDefined()
+    })
+
+    const others = await Promise.all([grantOf(account), grantOf(account)])
+    const meanwhile = oauth.control.counters()
+    release()
+    const renewed = await renewing
+
+    expect(new Set(others.map(({ token }) => token)).size).toBe(1)
+    expect(meanwhile).toMatchObject({ refreshes_granted: 0 })
+    expect(others.map(({ token }) => token)).not.toContain(renewed.token)
+    expect(oauth.control.counters()).toMatchObject({ refreshes_granted: 1, refreshes_refused: 0 })
+    await Promise.all([renewed, ...others].map(({ end }) => end()))
     await account.stop()
   })
 })
