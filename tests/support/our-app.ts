@@ -1,6 +1,6 @@
 // How does a test sign in and disconnect with the engine in its own process? As our app at one platform.
 import { expect } from 'vitest'
-import { browser } from '../../scripts/simulators/parts/oauth/browser.ts'
+import { type Authorization, browser } from '../../scripts/simulators/parts/oauth/browser.ts'
 import { disconnectIntegration } from '../../supabase/functions/_shared/integrations/disconnect-integration.ts'
 import { beginSignIn } from '../../supabase/functions/_shared/oauth/begin-sign-in.ts'
 import {
@@ -14,8 +14,12 @@ import type { FaultStack } from './fault-stack.ts'
 export type SigningIn = {
   /** Default: a new one. */
   organization_id?: string
+  /** Connects this one again. */
+  integration_id?: string
   /** Who signs in; default is whom the consent page suggests. */
   account?: string
+  /** What they press; default: allow. */
+  decision?: Authorization['decision']
   /** Changes the authorization response on its way. */
   change?(answer: URLSearchParams): void
   /** The engine that finishes it. */
@@ -42,10 +46,12 @@ export function ourApp({ admin, outside: engine }: FaultStack) {
         }),
       })
       const signIn = async (
-        { organization_id, account, change, by = outside }: SigningIn = {},
+        { organization_id, integration_id, account, decision, change, by = outside }: SigningIn =
+          {},
       ): Promise<FinishedSignIn> => {
         const begun = await beginSignIn(outside, {
           organization_id: organization_id ?? await anOrganization(admin),
+          ...(integration_id === undefined ? {} : { integration_id }),
           connector,
           settings: platform.settings ?? {},
           return_url,
@@ -54,6 +60,7 @@ export function ourApp({ admin, outside: engine }: FaultStack) {
         const landed = await browser().authorize(begun.authorization_url, {
           stopAt: return_url,
           ...(account === undefined ? {} : { account }),
+          ...(decision === undefined ? {} : { decision }),
         })
         const answer = new URL(landed.url).searchParams
         change?.(answer)

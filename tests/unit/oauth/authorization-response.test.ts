@@ -93,6 +93,12 @@ describe('an authorization response', () => {
     expect(() => read('code=a&state=s&hmac=wrong', words)).toThrow(
       expect.objectContaining({ code: 'oauth_response_invalid' }),
     )
+    // a denial may come without one; a code beside it is not taken
+    for (const code of ['', '&code=a']) {
+      expect(() => read(`error=access_denied&state=s${code}`, words)).toThrow(
+        expect.objectContaining({ code: 'oauth_denied' }),
+      )
+    }
   })
 })
 

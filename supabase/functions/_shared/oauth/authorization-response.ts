@@ -16,7 +16,11 @@ export function readAuthorizationResponse(
       cause,
     })
   const context = { settings: account.settings, client_secret, now: clock.now() }
-  if (auth.verifyResponse && !auth.verifyResponse(parameters, context)) throw invalid()
+  // a refusal hands out nothing, and need not be signed to be one
+  const isRefusal = parameters.has('error')
+  if (auth.verifyResponse && !isRefusal && !auth.verifyResponse(parameters, context)) {
+    throw invalid()
+  }
   const standard = new URLSearchParams(parameters)
   // said by platforms that do not promise it, so that nothing depends on it
   if (auth.issuer === undefined) standard.delete('iss')
