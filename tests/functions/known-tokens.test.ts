@@ -171,6 +171,7 @@ describe('the callback', () => {
       const cookie = opened.headers.getSetCookie()[0]!.split(';')[0]!
       const allowed = await browser().authorize(consent, { stopAt: `${callback}?` })
       const code = new URL(allowed.url).searchParams.get('code')!
+      functions.keepSecret(code, state, cookie.split('=')[1]!)
       const visits = strangeVisits(state)
       const states = await openLike(state, 334)
       // every third comes with the state and cookie of a sign-in, most of them with one code
@@ -241,6 +242,7 @@ describe('the callback', () => {
       expect(count('platform')).toBeGreaterThanOrEqual(100)
       expect(count('oauth_response_invalid')).toBeGreaterThanOrEqual(10)
       expect(count('oauth_exchange_failed')).toBeGreaterThanOrEqual(50)
+      expect(await placesOf([code, state, cookie.split('=')[1]!])).toEqual([])
       expect(codes_refused).toBeGreaterThanOrEqual(50)
     },
     120_000,

@@ -1,6 +1,7 @@
 // What becomes of a sign-in: the way there and back, and every way in which it can go wrong.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { browser } from '../../scripts/simulators/parts/oauth/browser.ts'
+import { hashOf } from '../../supabase/functions/_shared/oauth/secrets.ts'
 import type { Integration } from '../../supabase/functions/_shared/contracts/integrations.ts'
 import { useFunctions } from '../support/functions.ts'
 import { createTeam, type Team } from '../support/people.ts'
@@ -323,10 +324,14 @@ describe('asking to sign in', () => {
 
     const state = new URL(authorization_url).searchParams.get('state')!
     const [row] = await sql`
-      select encode(state_hash, 'hex') as hash, to_jsonb(started)::text as row
-      from private.oauth_states as started order by created_at desc limit 1`
-    expect(row?.row).not.toContain(state)
+      select to_jsonb(started)::text as row, decrypted_secret as verifier
+      from private.oauth_states as started
+      join vault.decrypted_secrets as secret on secret.id = started.verifier_secret_id
+      where state_hash = decode(${hashOf(state)}, 'hex')`
     expect(state).toMatch(/^[\w-]{43}$/)
+    expect(row?.verifier).toMatch(/^[\w-]{43,128}$/)
+    expect(row?.row).not.toContain(state)
+    expect(row?.row).not.toContain(row?.verifier)
   })
 })
 

@@ -31,6 +31,7 @@ export async function openAirtable(
     ...options,
   })
   onTestFinished(() => airtable.stop())
+  functions.keepSecret(airtable.client.client_secret)
   await functions.remote.leadTo('airtable', airtable.url)
   return airtable
 }
