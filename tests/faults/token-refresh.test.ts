@@ -165,7 +165,7 @@ describe('the one who renews is killed after the platform has answered', () => {
       status: 'needs_reconnect',
       last_error: { code: 'reconnect_required', next: 'owner' },
     })
-    expect(status?.last_error.message).toContain('while our worker stopped')
+    expect(status?.last_error.message).toContain('its answer never came')
     expect(again).toMatchObject({ kind: 'refused', code: 'reconnect_required' })
     expect(oauth.control.counters()).toEqual(counted) // the platform was not asked again
     const [activity] = await account.admin`
@@ -356,6 +356,31 @@ describe('a refresh that fails', () => {
     expect(account.airtable.requests.length).toBe(counted)
     expect(await statusOf(account)).toMatchObject({ status: 'needs_reconnect' })
     expect(await askedToSignIn(account)).toBe(1)
+    await caller.kill()
+    await account.stop()
+  })
+})
+
+describe('an owner who takes our app off the list after a refresh that failed', () => {
+  it.each([
+    [429, 'no longer accepts what its owner had granted'],
+    [503, 'its answer never came'], // whatever stood behind that may have renewed it
+  ])('with %i is told what is known', async (status, said) => {
+    const account = await signedInAccount(faulty.stack)
+    const caller = await startCaller(account.setup)
+    account.airtable.oauth.control.failNextTokenCall({ status })
+    await account.expire()
+
+    const [failed] = await caller.ask({ kind: 'go' })
+    account.airtable.oauth.control.revokeGrants()
+    await account.admin`
+      update private.oauth_grants set next_refresh_at = now() where integration_id = ${account.setup.integrationId}`
+    const [ended] = await caller.ask({ kind: 'go' })
+    const row = await statusOf(account)
+
+    expect([failed?.kind, ended?.kind]).toEqual(['refused', 'refused'])
+    expect(row).toMatchObject({ status: 'needs_reconnect' })
+    expect(row?.last_error.message).toContain(said)
     await caller.kill()
     await account.stop()
   })

@@ -5,7 +5,7 @@ import type { AccountValues } from '../connectors/vocabulary/auth.ts'
 import type { ErrorSummary } from '../contracts/contract.ts'
 import { describeFailure } from '../integrations/describe-failure.ts'
 import type { OpenIntegration } from '../integrations/open-integration.ts'
-import { AppError } from '../platform/errors.ts'
+import { AppError, isCode } from '../platform/errors.ts'
 import type { Outside } from '../platform/outside.ts'
 import { revokeTokens } from './revoke.ts'
 import { type SignInClient, signInClient } from './sign-in-client.ts'
@@ -122,7 +122,8 @@ export function storedGrant(
       p_lease_token: lease_token,
       p_error: describeFailure(known, integration),
       p_is_final: isFinal,
-      p_answered: error instanceof TokenRefused,
+      // whoever is told to come later was not served
+      p_answered: error instanceof TokenRefused || isCode(error, 'provider_rate_limited'),
     })
     outside.log.warn('access not renewed', { integration_id: integration.id, error })
     return known
@@ -138,7 +139,7 @@ export function storedGrant(
   function lost(interrupted: boolean): AppError {
     return new AppError('reconnect_required', {
       detail: interrupted
-        ? `${connector.name} had renewed the access while our worker stopped, so the new token was lost.`
+        ? `${connector.name} no longer accepts the token held here: it may have renewed the access in a call, but its answer never came.`
         : `${connector.name} no longer accepts what its owner had granted.`,
     })
   }
