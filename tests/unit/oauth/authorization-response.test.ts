@@ -7,7 +7,9 @@ import { readAuthorizationResponse } from '../../../supabase/functions/_shared/o
 import { authorizationRequest } from '../../../supabase/functions/_shared/oauth/begin-sign-in.ts'
 import { signInClient } from '../../../supabase/functions/_shared/oauth/sign-in-client.ts'
 import { systemClock } from '../../../supabase/functions/_shared/platform/clock.ts'
+import type { AppError } from '../../../supabase/functions/_shared/platform/errors.ts'
 import { testEnvironment } from '../../support/environment.ts'
+import { startPlatform } from '../simulators/oauth-platform.ts'
 
 type Words = Partial<Parameters<typeof oauth2>[0]>
 
@@ -66,6 +68,24 @@ describe('an authorization response', () => {
       )
     }
     expect(read('code=a&state=s&iss=https%3A%2F%2Fany.example').get('code')).toBe('a')
+  })
+
+  it('of a certified server names its issuer, and is refused where another was asked, also when it denies', async () => {
+    const platform = await startPlatform({ issuer_parameter: true })
+    const allowed = (await platform.consent()).callback.search
+    const denied = (await platform.consent({ decision: 'deny' })).callback.search
+    const outcome = (query: string, issuer: string) => {
+      try {
+        return read(query, { issuer }).has('code') ? 'accepted' : 'odd'
+      } catch (error) {
+        return (error as AppError).code
+      }
+    }
+
+    expect([allowed, denied].map((query) => outcome(query, platform.origin)))
+      .toEqual(['accepted', 'oauth_denied'])
+    expect([allowed, denied].map((query) => outcome(query, 'https://acme.example')))
+      .toEqual(['oauth_response_invalid', 'oauth_response_invalid'])
   })
 
   it.each([
