@@ -2471,7 +2471,7 @@ export type Database = {
       }
       'receive_webhooks': { Args: { 'p_webhooks': Json }; Returns: Json }
       'record_integration_check': {
-        Args: { 'p_error'?: Json; 'p_integration_id': string }
+        Args: { 'p_credentials_id'?: string; 'p_error'?: Json; 'p_integration_id': string }
         Returns: {
           'account': NonNullable<Json>
           'connected_at': string | null

@@ -516,8 +516,8 @@ $$;
 grant execute on function public.list_checkable_integrations(uuid) to service_role;
 
 -- The outcome of a check call. An error the owner has to mend puts the integration into error; a
--- good check takes it out again.
-create function public.record_integration_check(p_integration_id uuid, p_error jsonb default null)
+-- good check takes it out again. With p_credentials_id only while those are still the credentials held: it says nothing of others.
+create function public.record_integration_check(p_integration_id uuid, p_error jsonb default null, p_credentials_id uuid default null)
 returns public.integrations
 language plpgsql
 security definer
@@ -526,6 +526,16 @@ as $$
 declare
   checked public.integrations;
 begin
+  select * into checked from public.integrations where id = p_integration_id for no key update; -- whoever connects it meanwhile comes first
+  if not found then
+    perform private.refuse('integration_not_found');
+  end if;
+  if p_credentials_id is not null and not exists (
+    select 1 from private.integration_credentials as held
+    where held.integration_id = p_integration_id and held.credentials_secret_id = p_credentials_id
+  ) then
+    return checked;
+  end if;
   if p_error is null then
     -- the account works again: do not wait for the pause after its failures
     update public.sync_streams as stream set next_sync_at = now()
@@ -543,10 +553,7 @@ begin
     end
   where held.id = p_integration_id
   returning * into checked;
-  if not found then
-    perform private.refuse('integration_not_found');
-  end if;
   return checked;
 end;
 $$;
-grant execute on function public.record_integration_check(uuid, jsonb) to service_role;
+grant execute on function public.record_integration_check(uuid, jsonb, uuid) to service_role;

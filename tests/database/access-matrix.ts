@@ -340,7 +340,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.receive_app_event(uuid, integer, text, text, jsonb, jsonb, text)',
     'public.receive_webhook(text, text, text, jsonb, jsonb, text, uuid, uuid, text[])',
     'public.receive_webhooks(jsonb)',
-    'public.record_integration_check(uuid, jsonb)',
+    'public.record_integration_check(uuid, jsonb, uuid)',
     'public.record_replay(uuid, jsonb)',
     'public.register_app_instance(uuid, text, text, text, uuid, uuid)',
     'public.release_sync_run(uuid, uuid, integer, jsonb)',

@@ -12,6 +12,7 @@ import { startSlackSimulator } from '../../scripts/simulators/slack.ts'
 import { startXSimulator } from '../../scripts/simulators/x.ts'
 import { connectors } from '../../supabase/functions/_shared/connectors/index.ts'
 import { checkIntegration } from '../../supabase/functions/_shared/integrations/check-integration.ts'
+import type { Outside } from '../../supabase/functions/_shared/platform/outside.ts'
 import { startFaultStack } from '../support/fault-stack.ts'
 import { ourApp } from '../support/our-app.ts'
 
@@ -44,6 +45,7 @@ async function at(connector: string) {
   const { outside, signIn } = appOf(connector, platform)
   return {
     platform,
+    outside,
     signIn,
     check: (id: string) => checkIntegration(outside, id),
     /** Lets the token that is held end now. */
@@ -108,6 +110,29 @@ describe.each(Object.keys(STARTS))('at %s', (connector) => {
 })
 
 describe('signing in again', () => {
+  it('leaves the account connected, whatever a check says that began with the access before', async () => {
+    const { platform, outside, signIn, check, end } = await at('x')
+    const { id, organization_id } = (await signIn()).integration!
+    await end(id)
+    platform.oauth.control.revokeGrants()
+    const slow: Outside = {
+      ...outside,
+      async fetch(input, init) {
+        const answer = await fetch(input, init)
+        if (String(input).endsWith('/oauth2/token')) await signIn({ organization_id })
+        return answer
+      },
+    }
+
+    const late = await checkIntegration(slow, id)
+    const [row] = await faulty.admin`
+      select status, last_error from public.integrations where id = ${id}`
+
+    expect(late).toMatchObject({ status: 'unhealthy', error: { code: 'reconnect_required' } })
+    expect(row).toEqual({ status: 'connected', last_error: null })
+    expect(await check(id)).toMatchObject({ status: 'healthy' })
+  })
+
   it('as somebody else is refused, and leaves the account as it was', async () => {
     const { platform, signIn, check } = await at('x')
     const { id, organization_id } = (await signIn()).integration!

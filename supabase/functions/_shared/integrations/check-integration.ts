@@ -35,6 +35,7 @@ export async function checkIntegration(
   await db.call('record_integration_check', {
     p_integration_id: integrationId,
     p_error: error ?? null,
+    p_credentials_id: open.credentials_id,
   })
   return {
     status: error ? 'unhealthy' : 'healthy',
