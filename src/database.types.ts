@@ -2200,6 +2200,7 @@ export type Database = {
           'p_integration_id': string
           'p_is_final': boolean
           'p_lease_token': string
+          'p_retry_after_ms'?: number
         }
         Returns: undefined
       }

@@ -456,9 +456,10 @@ $$;
 grant execute on function public.save_token_refresh(uuid, int, text, int, text, text, jsonb) to service_role;
 
 -- How a failed refresh goes on: after a pause, as begin_token_refresh has counted; never again when it is final.
--- p_answered: the platform said no, so that its refresh token is still the one held here.
+-- p_answered: the platform said no, so that its refresh token is still the one held here. p_retry_after_ms: when it says
+-- to come again, a day at most.
 create function public.fail_token_refresh(
-  p_integration_id uuid, p_lease_token uuid, p_error jsonb, p_is_final boolean, p_answered boolean
+  p_integration_id uuid, p_lease_token uuid, p_error jsonb, p_is_final boolean, p_answered boolean, p_retry_after_ms int default null
 )
 returns void
 language plpgsql
@@ -475,7 +476,8 @@ begin
   update private.oauth_grants set
     refresh_lease_token = null, refresh_lease_expires_at = null,
     refresh_started_at = case when p_answered then null else refresh_started_at end,
-    next_refresh_at = private.next_refresh_at(held.refresh_try_count, held.tries_counted_since),
+    next_refresh_at = greatest(private.next_refresh_at(held.refresh_try_count, held.tries_counted_since),
+      clock_timestamp() + least(interval '1 day', make_interval(secs => p_retry_after_ms / 1000.0))),
     last_error = p_error, ended_at = case when p_is_final then now() end, updated_at = now()
   where integration_id = p_integration_id;
   if p_is_final then
@@ -483,7 +485,7 @@ begin
   end if;
 end;
 $$;
-grant execute on function public.fail_token_refresh(uuid, uuid, jsonb, boolean, boolean) to service_role;
+grant execute on function public.fail_token_refresh(uuid, uuid, jsonb, boolean, boolean, int) to service_role;
 
 -- Shows that only the owner can help, and stops everything that would go on trying.
 create function private.require_reconnect(integration_id uuid, error jsonb)

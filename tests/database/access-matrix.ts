@@ -307,7 +307,7 @@ export const EXECUTABLE: Record<'authenticated' | 'service_role', string[]> = {
     'public.disconnect_integration(uuid, boolean, uuid, boolean, boolean, boolean, uuid)',
     'public.emit_event(uuid, text, jsonb, text)',
     'public.end_webhook_subscriptions(uuid, uuid, boolean, boolean)',
-    'public.fail_token_refresh(uuid, uuid, jsonb, boolean, boolean)',
+    'public.fail_token_refresh(uuid, uuid, jsonb, boolean, boolean, integer)',
     'public.find_integration(uuid, text, text)',
     'public.finish_action(uuid, text, jsonb, jsonb)',
     'public.finish_app_subscriptions(text, uuid, jsonb, integer, integer)',

@@ -341,6 +341,32 @@ describe('a refresh that fails', () => {
     await account.stop()
   })
 
+  it('waits for as long as the platform asks, also where it is turned away', async () => {
+    const account = await signedInAccount(faulty.stack)
+    const caller = await startCaller(account.setup)
+    await account.expire()
+    const pauses: number[] = []
+    for (const [status, seconds] of [[429, 1_800], [503, 3_600], [503, 10_000_000]] as const) {
+      account.airtable.oauth.control.failNextTokenCall({
+        status,
+        headers: { 'retry-after': String(seconds) },
+      })
+      await caller.ask({ kind: 'go' })
+      const [held] = await account.admin<{ pause: number }[]>`
+        update private.oauth_grants as grants set next_refresh_at = now()
+        from private.oauth_grants as before
+        where grants.integration_id = before.integration_id and grants.integration_id = ${account.setup.integrationId}
+        returning extract(epoch from before.next_refresh_at - now())::int as pause`
+      pauses.push(Math.ceil(held!.pause / 60))
+    }
+    const [recovered] = await caller.ask({ kind: 'go' })
+
+    expect(pauses).toEqual([30, 60, 24 * 60])
+    expect(recovered?.kind).toBe('token')
+    await caller.kill()
+    await account.stop()
+  })
+
   it('for good (invalid_grant) ends all trying and asks the owner to sign in', async () => {
     const account = await signedInAccount(faulty.stack)
     const caller = await startCaller(account.setup)

@@ -124,6 +124,7 @@ export function storedGrant(
       p_is_final: isFinal,
       // whoever is told to come later was not served
       p_answered: error instanceof TokenRefused || isCode(error, 'provider_rate_limited'),
+      p_retry_after_ms: known.retryAfterMs ?? null,
     })
     outside.log.warn('access not renewed', { integration_id: integration.id, error })
     return known
