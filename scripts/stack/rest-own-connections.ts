@@ -5,11 +5,12 @@
 // the process. So each is a driver of its own here, with one connection, and goes with it.
 import { PostgresConnection } from '@supabase/lite/postgres'
 import type postgres from 'postgres'
+import { abortable } from '../../supabase/functions/_shared/http/abortable.ts'
 import { reconnectAfter } from './pool.ts'
 import { isConnectionError } from './postgrest-errors.ts'
 
 type Options = postgres.Options<Record<string, postgres.PostgresType>>
-type Open = (options: { max: 1; onclose: () => void }) => postgres.Sql
+type Open = (options: { max: 1; max_lifetime: null; onclose: () => void }) => postgres.Sql
 
 /** Also what Postgres says to those whose connection it ends. */
 const isLoss = (error: unknown): boolean =>
@@ -73,22 +74,24 @@ function reserveOwnConnections(sql: postgres.Sql, open: Open): void {
 /** A driver with one connection, of use for as long as that lives. */
 class OwnConnection {
   readonly sql: postgres.Sql
-  isLost = false
-  #loss = Promise.withResolvers<never>()
+  readonly #loss = new AbortController()
 
   constructor(open: Open) {
-    this.#loss.promise.catch(() => {}) // perhaps nobody asks for anything just now
     const error = Object.assign(new Error('The connection closed'), { code: 'CONNECTION_CLOSED' })
-    this.sql = open({ max: 1, onclose: () => this.#lose(error) })
+    // by its age the driver would end it between two queries, also of one transaction
+    this.sql = open({ max: 1, max_lifetime: null, onclose: () => this.#lose(error) })
+  }
+
+  get isLost(): boolean {
+    return this.#loss.signal.aborted
   }
 
   /** As the driver's, and fails also where that would not hear of the loss. */
   async unsafe(
     ...query: Parameters<postgres.Sql['unsafe']>
   ): Promise<postgres.RowList<postgres.Row[]>> {
-    if (this.isLost) return await this.#loss.promise
     try {
-      return await Promise.race([this.sql.unsafe(...query), this.#loss.promise])
+      return await abortable(this.sql.unsafe(...query), this.#loss.signal)
     } catch (error) {
       if (isLoss(error)) this.#lose(error)
       throw error
@@ -97,8 +100,7 @@ class OwnConnection {
 
   #lose(error: unknown): void {
     if (this.isLost) return
-    this.isLost = true
-    this.#loss.reject(error)
+    this.#loss.abort(error)
     void this.sql.end({ timeout: 0 })
   }
 }

@@ -1,5 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createClient } from '@supabase/supabase-js'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { LosableConnection } from '../../scripts/stack/rest-own-connections.ts'
 import { type Stack, startStack } from '../../scripts/stack/stack.ts'
 import { createProject } from './throwaway-project.ts'
 
@@ -362,5 +366,36 @@ describe('functions over REST', () => {
     await stack.reloadSchema()
 
     expect((await anon().rpc('fresh')).data).toBe(42)
+  })
+})
+
+describe('a connection that is lent to a request', () => {
+  const lend = async (options: ConstructorParameters<typeof LosableConnection>[1] = {}) => {
+    const { driver } = new LosableConnection(stack.dbUrl, options)
+    onTestFinished(() => driver.end())
+    return await driver.reserve()
+  }
+
+  it('keeps no answer, however long it lives', async () => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    const connection = await lend()
+
+    const answers = []
+    for (let n = 0; n < 20; n++) answers.push(new WeakRef(await connection.unsafe('select 1')))
+    await sleep(0) // what was just made stays until its task is over
+    collectGarbage()
+
+    // the driver has its latest
+    expect(answers.filter((answer) => answer.deref()).length).toBeLessThan(3)
+  })
+
+  it('does not end by its age within a transaction', async () => {
+    const connection = await lend({ max_lifetime: 0.1 })
+
+    await connection.unsafe('begin')
+    await sleep(300)
+
+    await expect(connection.unsafe('commit')).resolves.toMatchObject({ command: 'COMMIT' })
   })
 })
