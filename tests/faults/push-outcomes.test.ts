@@ -153,6 +153,38 @@ describe('a new record whose answer was lost, and whose second try was turned aw
   })
 })
 
+describe('new records whose answer was lost, and whose second try was refused', () => {
+  it.each([
+    [1, 409], // as who still makes the first may say
+    [1, 404],
+    [2, 400],
+  ])('are looked for: %i of them (%i)', async (count, status) => {
+    const { id, platform, sync, insert } = await open()
+    const { fetch } = platform
+    const emails = ['ada@people.test', 'grace@people.test'].slice(0, count)
+    await insert(...emails.map((email) => ({ email, first_name: 'New' })))
+    let writes = 0
+    platform.fetch = async (input, init) => {
+      if (!String(input).endsWith('/contacts') || init?.method !== 'POST') return fetch(input, init)
+      writes += 1
+      if (writes > 1) return Response.json({}, { status })
+      await fetch(input, init)
+      throw new TypeError('fetch failed')
+    }
+
+    const log = await sync('push')
+
+    expect(writes).toBe(count === 1 ? 2 : 4) // refused together, then each
+    expect(log).toMatchObject({ status: 'success', failed_count: 0 })
+    expect(await refusedOf(id)).toEqual([])
+    expect([...platform.records.values()].map(({ email }) => email).sort()).toEqual(emails)
+    expect(
+      await faulty.admin`
+        select source_id from public.contacts where integration_id = ${id} order by source_id`,
+    ).toEqual([...platform.records.keys()].sort().map((source_id) => ({ source_id })))
+  })
+})
+
 describe('a new record without a key whose answer was lost', () => {
   /** It says that there are more, so many times; what it shows is none of ours. */
   const showing = (pages: number): Partial<Push> => {

@@ -77,13 +77,18 @@ function twins(changes: OutboundChange[]): OutboundChange[] {
   })
 }
 
-/** What the platform does not take whole is halved until the record at fault is alone. */
+/**
+ * What the platform does not take whole is halved until the record at fault is alone.
+ *
+ * @param lost They were sent before, and no answer came
+ */
 async function sendPart(
   job: PushJob,
   operation: Operation,
   changes: OutboundChange[],
+  lost = false,
 ): Promise<Sent> {
-  const trace: Trace = { sent: false }
+  const trace: Trace = { sent: false, lost }
   try {
     return { outcomes: await send(job, operation, changes, trace) }
   } catch (error) {
@@ -92,15 +97,17 @@ async function sendPart(
       if (changes.length === 1) {
         // not found under its old id: the call may have been repeated because its first answer was lost
         if (mayHaveMoved(job, only!, error)) return { outcomes: [] }
+        // the first may have made it: it is looked for, and then refused again if it is not there
+        if (operation === 'create' && trace.lost) return { outcomes: [] }
         return { outcomes: [whenRefused(job, operation, only!, error)] }
       }
       const middle = Math.ceil(changes.length / 2)
-      const first = await sendPart(job, operation, changes.slice(0, middle))
+      const first = await sendPart(job, operation, changes.slice(0, middle), trace.lost)
       const rest = changes.slice(middle)
       if (first.failure !== undefined) {
-        return { ...first, outcomes: [...first.outcomes, ...rest.map(unsent)] }
+        return { ...first, outcomes: [...first.outcomes, ...trace.lost ? [] : rest.map(unsent)] }
       }
-      const second = await sendPart(job, operation, rest)
+      const second = await sendPart(job, operation, rest, trace.lost)
       return { ...second, outcomes: [...first.outcomes, ...second.outcomes] }
     }
     return {
