@@ -6,7 +6,7 @@ import type { Answer } from './answer.ts'
 export type Trace = {
   /** The last try is, or may have been, carried out: it left, and was not turned away (429). */
   sent: boolean
-  /** A try before got no answer: it may have been carried out, whatever a later one comes to. */
+  /** A try failed so that nobody knows whether it was carried out, whatever a later one comes to. */
   lost?: boolean
 }
 
