@@ -477,7 +477,7 @@ begin
     refresh_lease_token = null, refresh_lease_expires_at = null,
     refresh_started_at = case when p_answered then null else refresh_started_at end,
     next_refresh_at = greatest(private.next_refresh_at(held.refresh_try_count, held.tries_counted_since),
-      clock_timestamp() + least(interval '1 day', make_interval(secs => p_retry_after_ms / 1000.0))),
+      clock_timestamp() + least(interval '1 day', make_interval(secs => coalesce(p_retry_after_ms, 0) / 1000.0))),
     last_error = p_error, ended_at = case when p_is_final then now() end, updated_at = now()
   where integration_id = p_integration_id;
   if p_is_final then
