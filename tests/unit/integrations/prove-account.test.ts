@@ -6,6 +6,7 @@ import { noAuth } from '../../../supabase/functions/_shared/connectors/vocabular
 import { proveAccount } from '../../../supabase/functions/_shared/integrations/prove-account.ts'
 import { connectAccount } from '../../../supabase/functions/_shared/integrations/connect-account.ts'
 import { updateIntegration } from '../../../supabase/functions/_shared/integrations/update-integration.ts'
+import { ACME } from '../../support/acme-connector.ts'
 import { answering, loopbackServer } from '../../support/loopback-server.ts'
 import { feedIntegration, outsideWith } from './outside-with.ts'
 import { testEnvironment } from '../../support/environment.ts'
@@ -30,15 +31,10 @@ describe('the name of an account', () => {
   ])('that the platform tells fits the column: %j', async (told, kept) => {
     const { url } = await loopbackServer(answering(200, {}, JSON.stringify({ name: told })))
     const connector = defineConnector({
-      slug: 'acme',
-      name: 'Acme',
-      description: 'Acme.',
-      category: 'commerce',
-      docs: 'https://acme.example/docs',
+      ...ACME,
       settings: z.strictObject({}),
       auth: noAuth(),
       baseUrl: url,
-      rateLimit: { requestsPerSecond: 1, burst: 1 },
       accountId: () => 'one',
       check: { path: '/', accountName: (body) => (body as { name: string }).name },
       streams: {},

@@ -1,36 +1,19 @@
 // Which answers does a sign-in accept? Only those of the platform that was asked.
 import { describe, expect, it } from 'vitest'
-import { z } from 'zod'
-import { defineConnector } from '../../../supabase/functions/_shared/connectors/define-connector.ts'
-import { oauth2 } from '../../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
 import { readAuthorizationResponse } from '../../../supabase/functions/_shared/oauth/authorization-response.ts'
 import { authorizationRequest } from '../../../supabase/functions/_shared/oauth/begin-sign-in.ts'
 import { signInClient } from '../../../supabase/functions/_shared/oauth/sign-in-client.ts'
 import { systemClock } from '../../../supabase/functions/_shared/platform/clock.ts'
 import type { AppError } from '../../../supabase/functions/_shared/platform/errors.ts'
+import { acmeSigningIn, type OAuthWords } from '../../support/acme-connector.ts'
 import { testEnvironment } from '../../support/environment.ts'
 import { startPlatform } from '../simulators/oauth-platform.ts'
 
-type Words = Partial<Parameters<typeof oauth2>[0]>
-
-function clientWith(words: Words = {}) {
-  const connector = defineConnector({
-    slug: 'acme',
-    name: 'Acme',
-    description: 'Acme.',
-    category: 'commerce',
-    docs: 'https://acme.example/docs',
-    settings: z.strictObject({ shop: z.string().default('north') }),
-    auth: oauth2({
-      authorization_endpoint: 'https://{shop}.acme.example/authorize?theme=dark',
-      token_endpoint: 'https://acme.example/token',
-      scope: 'read write',
-      ...words,
-    }),
-    baseUrl: 'https://api.acme.example',
-    rateLimit: { requestsPerSecond: 1, burst: 1 },
-    accountId: ({ settings }) => settings.shop,
-    streams: {},
+function clientWith(words: OAuthWords = {}) {
+  const connector = acmeSigningIn({
+    authorization_endpoint: 'https://{shop}.acme.example/authorize?theme=dark',
+    token_endpoint: 'https://acme.example/token',
+    ...words,
   })
   const account = connector.readAccount({ settings: {}, credentials: {} })
   const environment = testEnvironment({
@@ -39,7 +22,7 @@ function clientWith(words: Words = {}) {
   return signInClient({ environment }, connector, account)
 }
 
-const read = (query: string, words?: Words) =>
+const read = (query: string, words?: OAuthWords) =>
   readAuthorizationResponse({ clock: systemClock }, clientWith(words), new URLSearchParams(query))
 
 describe('an authorization response', () => {
@@ -104,7 +87,7 @@ describe('an authorization response', () => {
   })
 
   it('that the platform signs is refused when its signature is wrong', () => {
-    const words: Words = {
+    const words: OAuthWords = {
       verifyResponse: (parameters, { client_secret }) =>
         parameters.get('hmac') === `right-${client_secret}`,
     }
@@ -123,7 +106,7 @@ describe('an authorization response', () => {
 })
 
 describe('an authorization request', () => {
-  const ask = (words?: Words, code_challenge: string | null = 'challenge') =>
+  const ask = (words?: OAuthWords, code_challenge: string | null = 'challenge') =>
     new URL(
       authorizationRequest(clientWith(words), {
         state: 'the-state',

@@ -1,11 +1,6 @@
 // What counts as a token? Everything platforms send that the RFC did not mean, and nothing that is none.
 import { describe, expect, it } from 'vitest'
-import { z } from 'zod'
-import { defineConnector } from '../../../supabase/functions/_shared/connectors/define-connector.ts'
-import {
-  type OAuth2,
-  oauth2,
-} from '../../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
+import type { OAuth2 } from '../../../supabase/functions/_shared/connectors/vocabulary/auth.ts'
 import { signInClient } from '../../../supabase/functions/_shared/oauth/sign-in-client.ts'
 import {
   refreshTokens,
@@ -14,43 +9,22 @@ import {
 import { systemClock } from '../../../supabase/functions/_shared/platform/clock.ts'
 import { createLog } from '../../../supabase/functions/_shared/platform/log.ts'
 import type { Outside } from '../../../supabase/functions/_shared/platform/outside.ts'
+import { acmeSigningIn, type OAuthWords } from '../../support/acme-connector.ts'
 import { testEnvironment } from '../../support/environment.ts'
 
-type Words = Partial<Parameters<typeof oauth2>[0]>
 type Sent = { url: string; headers: Headers; form: URLSearchParams }
-
-function connectorWith(words: Words) {
-  return defineConnector({
-    slug: 'acme',
-    name: 'Acme',
-    description: 'Acme.',
-    category: 'commerce',
-    docs: 'https://acme.example/docs',
-    settings: z.strictObject({ shop: z.string().default('north') }),
-    auth: oauth2({
-      authorization_endpoint: 'https://{shop}.acme.example/authorize',
-      token_endpoint: 'https://{shop}.acme.example/token',
-      scope: 'read write',
-      ...words,
-    }),
-    baseUrl: 'https://api.acme.example',
-    rateLimit: { requestsPerSecond: 1, burst: 1 },
-    accountId: ({ settings }) => settings.shop,
-    streams: {},
-  })
-}
 
 /** Refreshes at an endpoint that answers so. */
 async function refresh(
   answer: { status?: number; body: unknown; type?: string },
-  words: Words = {},
+  words: OAuthWords = {},
   client: { client_id: string; client_secret?: string } = {
     client_id: 'app',
     client_secret: 'a:b&c',
   },
 ) {
   const sent: Sent[] = []
-  const connector = connectorWith(words)
+  const connector = acmeSigningIn(words)
   const outside: Outside = {
     db: { call: () => Promise.reject(new Error('not here')), end: () => Promise.resolve() },
     environment: testEnvironment({ OAUTH_CLIENTS: { acme: client } }),
@@ -176,7 +150,7 @@ describe('a token answer', () => {
 })
 
 describe('a refusal', () => {
-  const refusal = (answer: Parameters<typeof refresh>[0], words?: Words) =>
+  const refusal = (answer: Parameters<typeof refresh>[0], words?: OAuthWords) =>
     refresh(answer, words).then(() => null, (error: unknown) => error)
 
   it.each([
@@ -258,7 +232,7 @@ describe('our app proves itself', () => {
   })
 
   it('not at all before it is registered: the error says what to set', () => {
-    const connector = connectorWith({})
+    const connector = acmeSigningIn({})
     const account = connector.readAccount({ settings: {}, credentials: {} })
 
     expect(() => signInClient({ environment: testEnvironment() }, connector, account)).toThrow(
