@@ -39,6 +39,35 @@ async function statusOf({ admin, setup }: SignedInAccount) {
   return row
 }
 
+/** Turns the clock to when the platform may be asked again; answers how far that was, in seconds. */
+async function toNextTry({ admin, setup }: SignedInAccount): Promise<number> {
+  const [held] = await admin<{ pause: number }[]>`
+    with before as (
+      select integration_id, greatest(next_refresh_at, refresh_lease_expires_at) - now() as pause
+      from private.oauth_grants where integration_id = ${setup.integrationId}
+    )
+    update private.oauth_grants as grants set next_refresh_at = next_refresh_at - before.pause,
+      refresh_lease_expires_at = refresh_lease_expires_at - before.pause, tries_counted_since = tries_counted_since - before.pause
+    from before where before.integration_id = grants.integration_id
+    returning ceil(extract(epoch from before.pause))::int as pause`
+  return held!.pause
+}
+
+/**
+ * A day of callers who ask whenever they may, as fast as the clock can be turned; answers the pauses between, in seconds to
+ * the nearest ten.
+ */
+async function aDayOf(account: SignedInAccount, ask: () => Promise<unknown>): Promise<number[]> {
+  const pauses: number[] = []
+  for (let elapsed = 0; elapsed < 86_400;) {
+    await ask()
+    const pause = await toNextTry(account)
+    pauses.push(Math.round(pause / 10) * 10)
+    elapsed += Math.max(pause, 1)
+  }
+  return pauses
+}
+
 /** How often its people were told. */
 async function askedToSignIn({ admin, setup }: SignedInAccount): Promise<number> {
   const [row] = await admin<{ count: number }[]>`
@@ -240,23 +269,12 @@ describe('whoever renews is killed each time', () => {
     await account.expire()
     const { admin, setup: { integrationId } } = account
     let tried = 0
-    const pauses: number[] = []
-
-    // a day of callers who ask whenever they may, as fast as the clock can be turned
-    for (let elapsed = 0; elapsed < 86_400;) {
+    const pauses = await aDayOf(account, async () => {
       const [asked] = await admin`
         select public.begin_token_refresh(${integrationId}, generation, gen_random_uuid(), false, '{}') as turn
         from private.oauth_grants where integration_id = ${integrationId}`
       if (asked?.turn.state === 'refresh') tried++
-      const [held] = await admin<{ pause: number }[]>`
-        update private.oauth_grants as grants set next_refresh_at = now(), refresh_lease_expires_at = now(),
-          tries_counted_since = before.tries_counted_since - (greatest(before.next_refresh_at, before.refresh_lease_expires_at) - now())
-        from private.oauth_grants as before
-        where grants.integration_id = before.integration_id and grants.integration_id = ${integrationId}
-        returning ceil(extract(epoch from greatest(before.next_refresh_at, before.refresh_lease_expires_at) - now()))::int as pause`
-      pauses.push(Math.round(held!.pause / 10) * 10)
-      elapsed += Math.max(held!.pause, 1)
-    }
+    })
     await account.stop()
 
     expect(pauses.slice(0, 5)).toEqual([60, 60, 120, 240, 480]) // no sooner than its lease ends
@@ -298,23 +316,11 @@ describe('a refresh that fails', () => {
     const { oauth } = account.airtable
     const calls = () =>
       account.airtable.requests.filter(({ path }) => path === '/oauth2/v1/token').length
-    const pauses: number[] = []
     await account.expire()
     oauth.control.failNextTokenCall({ status: 503, times: null })
     const before = calls()
 
-    // a day of callers who ask whenever they may, as fast as the clock can be turned
-    for (let elapsed = 0; elapsed < 86_400;) {
-      await caller.ask({ kind: 'go' })
-      const [held] = await account.admin<{ pause: number }[]>`
-        update private.oauth_grants as grants set next_refresh_at = now(),
-          tries_counted_since = before.tries_counted_since - (before.next_refresh_at - now())
-        from private.oauth_grants as before
-        where grants.integration_id = before.integration_id and grants.integration_id = ${account.setup.integrationId}
-        returning extract(epoch from before.next_refresh_at - now())::int as pause`
-      pauses.push(held!.pause)
-      elapsed += Math.max(held!.pause, 1)
-    }
+    const pauses = await aDayOf(account, () => caller.ask({ kind: 'go' }))
     await account.admin`
       update private.oauth_grants set next_refresh_at = now() + interval '1 hour'
       where integration_id = ${account.setup.integrationId}`
@@ -322,16 +328,10 @@ describe('a refresh that fails', () => {
     const [held] = await caller.ask({ kind: 'go' })
     const triedAfter = calls() - before
     account.airtable.control.clearFaults()
-    await account.admin`
-      update private.oauth_grants set next_refresh_at = now() where integration_id = ${account.setup.integrationId}`
+    await toNextTry(account)
     const [recovered] = await caller.ask({ kind: 'go' })
 
-    expect(pauses.slice(0, 4).map((pause) => Math.round(pause / 10) * 10)).toEqual([
-      30,
-      60,
-      120,
-      240,
-    ])
+    expect(pauses.slice(0, 4)).toEqual([30, 60, 120, 240])
     expect(tried).toBeLessThanOrEqual(20)
     expect(tried).toBeGreaterThan(8)
     expect(held).toMatchObject({ kind: 'refused', code: 'provider_unavailable' })
@@ -352,12 +352,7 @@ describe('a refresh that fails', () => {
         headers: { 'retry-after': String(seconds) },
       })
       await caller.ask({ kind: 'go' })
-      const [held] = await account.admin<{ pause: number }[]>`
-        update private.oauth_grants as grants set next_refresh_at = now()
-        from private.oauth_grants as before
-        where grants.integration_id = before.integration_id and grants.integration_id = ${account.setup.integrationId}
-        returning extract(epoch from before.next_refresh_at - now())::int as pause`
-      pauses.push(Math.ceil(held!.pause / 60))
+      pauses.push(Math.ceil(await toNextTry(account) / 60))
     }
     const [recovered] = await caller.ask({ kind: 'go' })
 
@@ -399,8 +394,7 @@ describe('an owner who takes our app off the list after a refresh that failed', 
 
     const [failed] = await caller.ask({ kind: 'go' })
     account.airtable.oauth.control.revokeGrants()
-    await account.admin`
-      update private.oauth_grants set next_refresh_at = now() where integration_id = ${account.setup.integrationId}`
+    await toNextTry(account)
     const [ended] = await caller.ask({ kind: 'go' })
     const row = await statusOf(account)
 
