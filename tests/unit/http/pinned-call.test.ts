@@ -86,7 +86,9 @@ describe.each(['to a pinned address', 'to loopback'] as const)('a call %s', (way
 
     expect(server.requests[0]).toMatch(/\r\ncontent-length: 2\r\n/)
     expect(server.requests[0]).toMatch(/\r\nuser-agent: Shop\/1\r\n/)
-    expect(server.requests[0]).not.toMatch(/other\.example\.com|99|chunked|close|gzip/)
+    // the port is the system's choice, and may have a 99 of its own
+    expect(server.requests[0]?.replace(`:${server.port}`, ''))
+      .not.toMatch(/other\.example\.com|99|chunked|close|gzip/)
     expect(server.connectionCount).toBe(1)
   })
 
