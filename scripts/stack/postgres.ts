@@ -69,6 +69,20 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     current.watchdog.kill()
     await waitForExit(current.watchdog)
   }
+  // The sessions of a server that was killed leave by themselves, and keep its memory until then.
+  const launchAfterCrash = async (): Promise<Running> => {
+    await stopOrphan(dataDir)
+    const deadline = Date.now() + 10_000
+    for (;;) {
+      try {
+        return await launch(options, port)
+      } catch (error) {
+        const isBusy = String(error).includes('is still in use')
+        if (!isBusy || stopping || Date.now() > deadline) throw error
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+  }
   // A server that ends by itself is started again, as hosted's would be.
   const watch = () => {
     const { server, watchdog } = current
@@ -76,7 +90,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       if (stopping || current.server !== server) return
       watchdog.kill()
       log(`postgres: ended unexpectedly (${signal ?? code}), starting it again`)
-      stopOrphan(dataDir).then(() => launch(options, port)).then((running) => {
+      launchAfterCrash().then((running) => {
         current = running
         watch()
       }).catch((error) => log(`postgres: ${error instanceof Error ? error.message : error}`))
